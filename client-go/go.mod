@@ -1,0 +1,3 @@
+module github.com/muster-registry/muster/client-go
+
+go 1.26.0

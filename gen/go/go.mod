@@ -1,0 +1,3 @@
+module github.com/muster-registry/muster/gen/go
+
+go 1.26.0
