@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Installs the pinned tools named as arguments into .tools/bin, or all of them without arguments.
+# A tool is built again only when its pin or the compiler changes; see the stamps in .tools/stamps.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+# tool name | folder of the go.mod that pins it | package, or: tool name | cargo | version
+CATALOG="
+buf                   | tools      | github.com/bufbuild/buf/cmd/buf
+gofumpt               | tools      | mvdan.cc/gofumpt
+gotestsum             | tools      | gotest.tools/gotestsum
+govulncheck           | tools      | golang.org/x/vuln/cmd/govulncheck
+protoc-gen-go         | tools/gen  | google.golang.org/protobuf/cmd/protoc-gen-go
+protoc-gen-go-grpc    | tools/gen  | google.golang.org/grpc/cmd/protoc-gen-go-grpc
+protoc-gen-openapiv2  | tools/gen  | github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2
+golangci-lint         | tools/lint | github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+protoc-gen-prost      | cargo      | 0.5.0
+protoc-gen-tonic      | cargo      | 0.5.0
+cargo-deny            | cargo      | 0.20.2
+"
+
+# fresh NAME STAMP succeeds when the tool was built from exactly this pin.
+fresh() {
+	[[ -x $TOOLS/bin/$1 && -f $TOOLS/stamps/$1 && $(<"$TOOLS/stamps/$1") == "$2" ]]
+}
+
+built() {
+	mkdir -p "$TOOLS/stamps"
+	printf '%s\n' "$2" >"$TOOLS/stamps/$1"
+	echo "tools: built $1 in ${SECONDS} s"
+}
+
+go_tool() {
+	local name=$1 module=$2 package=$3 stamp
+	need go "to build $name"
+	stamp="$(go env GOVERSION) $(cd "$ROOT/$module" && cat go.mod go.sum | sha256sum | cut -c 1-16)"
+	fresh "$name" "$stamp" && return
+	SECONDS=0
+	mkdir -p "$TOOLS/bin"
+	(cd "$ROOT/$module" && GOWORK=off CGO_ENABLED=0 go build -o "$TOOLS/bin/$name" "$package")
+	built "$name" "$stamp"
+}
+
+cargo_tool() {
+	local name=$1 version=$2 stamp
+	need cargo "to build $name"
+	stamp="$version $(cd "$ROOT" && rustc --version)"
+	fresh "$name" "$stamp" && return
+	SECONDS=0
+	# A target folder of its own: the project's would otherwise be rebuilt with other features.
+	(cd "$ROOT" && CARGO_TARGET_DIR="$TOOLS/target" \
+		cargo install --locked --quiet --force --root "$TOOLS" "$name@$version")
+	built "$name" "$stamp"
+}
+
+install() {
+	local name module package
+	while IFS='|' read -r name module package; do
+		read -r name <<<"$name" && read -r module <<<"$module" && read -r package <<<"$package"
+		[[ $name == "$1" ]] || continue
+		if [[ $module == cargo ]]; then cargo_tool "$name" "$package"; else go_tool "$name" "$module" "$package"; fi
+		return
+	done <<<"$CATALOG"
+	die "no tool named $1 in the catalog of scripts/tools.sh"
+}
+
+names=("$@")
+if [[ $# == 0 ]]; then
+	mapfile -t names < <(awk -F'|' 'NF { gsub(/ /, "", $1); print $1 }' <<<"$CATALOG")
+fi
+for name in "${names[@]}"; do
+	install "$name"
+done
