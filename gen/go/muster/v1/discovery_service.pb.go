@@ -2060,8 +2060,11 @@ type AckWatchRequest struct {
 	StreamId string `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
 	// The epoch of revision.
 	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Every view of the stream and every picker is at least here.
-	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The named views, and every picker that uses them, are at least here.
+	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The views that reached it; empty means every view of the stream. Named,
+	// because other views of the stream may be further behind.
+	ViewIds       []uint64 `protobuf:"fixed64,4,rep,packed,name=view_ids,json=viewIds,proto3" json:"view_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2115,6 +2118,13 @@ func (x *AckWatchRequest) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *AckWatchRequest) GetViewIds() []uint64 {
+	if x != nil {
+		return x.ViewIds
+	}
+	return nil
 }
 
 // AckWatchResponse answers AckWatch.
@@ -2566,11 +2576,12 @@ const file_muster_v1_discovery_service_proto_rawDesc = "" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12)\n" +
 	"\x03add\x18\x02 \x03(\v2\x17.muster.v1.SubscriptionR\x03add\x12\x16\n" +
 	"\x06remove\x18\x03 \x03(\rR\x06remove\"\x15\n" +
-	"\x13UpdateWatchResponse\"`\n" +
+	"\x13UpdateWatchResponse\"{\n" +
 	"\x0fAckWatchRequest\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\x12\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x19\n" +
+	"\bview_ids\x18\x04 \x03(\x06R\aviewIds\"\x12\n" +
 	"\x10AckWatchResponse\"O\n" +
 	"\x15ReportOutcomesRequest\x126\n" +
 	"\boutcomes\x18\x01 \x03(\v2\x1a.muster.v1.InstanceOutcomeR\boutcomes\"\xb1\x01\n" +

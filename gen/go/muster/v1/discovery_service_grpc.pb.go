@@ -75,9 +75,10 @@ type DiscoveryServiceClient interface {
 	//
 	// Errors: INVALID_ARGUMENT, LIMIT_EXCEEDED, STREAM_UNKNOWN.
 	UpdateWatch(ctx context.Context, in *UpdateWatchRequest, opts ...grpc.CallOption) (*UpdateWatchResponse, error)
-	// Acknowledges that the client's view and all its pickers are at least at
-	// a revision. Sent only when a frame asked for it, at most one at a time,
-	// after waiting a random part of ack_spread. Cumulative.
+	// Acknowledges that some of the client's views, and all pickers that use
+	// them, are at least at a revision. Sent only when a frame asked for it, at
+	// most one at a time, after waiting a random part of ack_spread_ms.
+	// Cumulative per view.
 	//
 	// Errors: STREAM_UNKNOWN, which the client ignores.
 	AckWatch(ctx context.Context, in *AckWatchRequest, opts ...grpc.CallOption) (*AckWatchResponse, error)
@@ -211,9 +212,10 @@ type DiscoveryServiceServer interface {
 	//
 	// Errors: INVALID_ARGUMENT, LIMIT_EXCEEDED, STREAM_UNKNOWN.
 	UpdateWatch(context.Context, *UpdateWatchRequest) (*UpdateWatchResponse, error)
-	// Acknowledges that the client's view and all its pickers are at least at
-	// a revision. Sent only when a frame asked for it, at most one at a time,
-	// after waiting a random part of ack_spread. Cumulative.
+	// Acknowledges that some of the client's views, and all pickers that use
+	// them, are at least at a revision. Sent only when a frame asked for it, at
+	// most one at a time, after waiting a random part of ack_spread_ms.
+	// Cumulative per view.
 	//
 	// Errors: STREAM_UNKNOWN, which the client ignores.
 	AckWatch(context.Context, *AckWatchRequest) (*AckWatchResponse, error)

@@ -1540,9 +1540,13 @@ pub struct AckWatchRequest {
     /// The epoch of revision.
     #[prost(uint64, tag="2")]
     pub epoch: u64,
-    /// Every view of the stream and every picker is at least here.
+    /// The named views, and every picker that uses them, are at least here.
     #[prost(uint64, tag="3")]
     pub revision: u64,
+    /// The views that reached it; empty means every view of the stream. Named,
+    /// because other views of the stream may be further behind.
+    #[prost(fixed64, repeated, tag="4")]
+    pub view_ids: ::prost::alloc::vec::Vec<u64>,
 }
 /// AckWatchResponse answers AckWatch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
