@@ -1,0 +1,316 @@
+package view
+
+import (
+	"fmt"
+	"iter"
+
+	"google.golang.org/protobuf/proto"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/record"
+	"github.com/muster-registry/muster/server/store"
+)
+
+// Change is one entry's change at one revision: an instance's or a service
+// state's. Before is nil for a new entry, After for one that is gone.
+type Change struct {
+	Revision uint64
+	Service  record.ServiceName
+	// Instance tells which of the two kinds it is.
+	Instance                bool
+	ID                      string
+	Before, After           *Instance
+	StateBefore, StateAfter *State
+	// Reason is why it is gone; unset unless it is.
+	Reason musterv1.RemovalReason
+	// Actor is who removed it; empty for the registry itself.
+	Actor string
+	// Traceparent is the trace of the call that made the change, if there was one.
+	Traceparent string
+}
+
+// Changes is what a batch of commits changed, in order.
+type Changes struct {
+	Entries []Change
+	Leases  []LeaseChange
+}
+
+// LeaseChange is one lease's change. Before is nil for a new lease, After for
+// one that is gone.
+type LeaseChange struct {
+	Before, After *Lease
+}
+
+// Builder makes views from a store's history.
+type Builder struct {
+	current View
+	// touched are the services that were copied for the batch under way and
+	// may be changed in place.
+	touched map[string]*Service
+}
+
+// NewBuilder makes a builder whose view is empty.
+func NewBuilder() *Builder { return &Builder{touched: map[string]*Service{}} }
+
+// Restore replaces everything by the store's state at a revision.
+func (b *Builder) Restore(revision uint64, entries iter.Seq[store.Entry]) (*View, error) {
+	b.current = View{Revision: revision}
+	var instances []store.Entry
+	for e := range entries {
+		// Instances need their lease's create revision: leases first.
+		if record.KindOf(e.Key) == record.KindInstance {
+			instances = append(instances, e)
+			continue
+		}
+		if err := b.put(e, nil, &Changes{}); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range instances {
+		if err := b.put(e, nil, &Changes{}); err != nil {
+			return nil, err
+		}
+	}
+	return b.publish(revision), nil
+}
+
+// Apply takes over commits and returns the view after them, and what changed.
+// An error means that the store holds what no server wrote.
+func (b *Builder) Apply(commits []store.Commit) (*View, Changes, error) {
+	var ch Changes
+	for i := range commits {
+		if err := b.applyCommit(&commits[i], &ch); err != nil {
+			return nil, Changes{}, fmt.Errorf("revision %d: %w", commits[i].Revision, err)
+		}
+	}
+	return b.publish(commits[len(commits)-1].Revision), ch, nil
+}
+
+func (b *Builder) applyCommit(c *store.Commit, ch *Changes) error {
+	notes, err := notesByKey(c.Notes)
+	if err != nil {
+		return err
+	}
+	// Leases before the instances that they hold: an instance always finds
+	// its lease.
+	for _, kind := range [...]record.Kind{record.KindLease, record.KindUnknown} {
+		for _, ev := range c.Events {
+			if (record.KindOf(ev.Key) == record.KindLease) != (kind == record.KindLease) {
+				continue
+			}
+			if ev.Deleted {
+				b.remove(ev, c.Revision, notes, ch)
+			} else if err := b.put(ev.Entry, notes, ch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func notesByKey(raw [][]byte) (map[string]record.Note, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	notes := map[string]record.Note{}
+	for _, r := range raw {
+		n, err := record.DecodeNote(r)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range n.Keys {
+			notes[k] = n
+		}
+	}
+	return notes, nil
+}
+
+func (b *Builder) put(e store.Entry, notes map[string]record.Note, ch *Changes) error {
+	var err error
+	switch record.KindOf(e.Key) {
+	case record.KindInstance:
+		err = b.putInstance(e, notes[e.Key], ch)
+	case record.KindService:
+		err = b.putState(e, ch)
+	case record.KindLease:
+		err = b.putLease(e, ch)
+	case record.KindEpoch:
+		b.current.Epoch, err = record.DecodeEpoch(e.Value)
+		b.current.EpochRevision = e.ModRevision
+	case record.KindUnknown:
+		// A newer server's key: nothing for this one.
+	}
+	if err != nil {
+		return fmt.Errorf("key %s: %w", e.Key, err)
+	}
+	return nil
+}
+
+func (b *Builder) putInstance(e store.Entry, note record.Note, ch *Changes) error {
+	name, ok := record.ParseInstance(e.Key)
+	if !ok {
+		return fmt.Errorf("not an instance key")
+	}
+	in, err := newInstance(name, e, b.incarnation)
+	if err != nil {
+		return err
+	}
+	s := b.service(name.ServiceName)
+	before, replaced := s.instances.Set(name.ID, in)
+	if replaced {
+		s.Digest -= before.Hash
+	} else {
+		s.Count++
+		b.current.instances++
+	}
+	s.Digest += in.Hash
+	ch.Entries = append(ch.Entries, Change{
+		Revision: e.ModRevision, Service: name.ServiceName, Instance: true, ID: name.ID,
+		Before: before, After: in, Actor: note.Actor, Traceparent: note.Traceparent,
+	})
+	return nil
+}
+
+func (b *Builder) incarnation(leaseID string) (uint64, bool) {
+	l, ok := b.current.leases.Get(leaseID)
+	if !ok {
+		return 0, false
+	}
+	return l.Incarnation, true
+}
+
+func newInstance(name record.InstanceName, e store.Entry, incarnation func(string) (uint64, bool)) (*Instance, error) {
+	r, err := record.DecodeInstance(e.Value)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := record.ReadFacts(r.Public)
+	if err != nil {
+		return nil, err
+	}
+	inc, ok := incarnation(r.LeaseID)
+	if !ok {
+		return nil, fmt.Errorf("its lease does not exist")
+	}
+	return &Instance{
+		InstanceName: name, Facts: facts, Key: e.Key, LeaseID: r.LeaseID, Incarnation: inc,
+		CreateRevision: e.CreateRevision, ModifyRevision: e.ModRevision, DrainDeadlineMS: r.DrainDeadlineMS,
+		Hash: entryHash(kindInstance, name, e.ModRevision, facts.Tag),
+		Wire: record.Wire(r.Public, inc, e.CreateRevision, e.ModRevision),
+	}, nil
+}
+
+func (b *Builder) putState(e store.Entry, ch *Changes) error {
+	name, ok := record.ParseService(e.Key)
+	if !ok {
+		return fmt.Errorf("not a service key")
+	}
+	p, err := record.DecodeService(e.Value, e.CreateRevision, e.ModRevision)
+	if err != nil {
+		return err
+	}
+	wire, err := proto.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encoding: %w", err)
+	}
+	st := &State{ServiceState: p, Wire: wire}
+	st.Hash = st.hash(name)
+	s := b.service(name)
+	before := s.State
+	s.setState(st)
+	ch.Entries = append(ch.Entries, Change{
+		Revision: e.ModRevision, Service: name, StateBefore: before, StateAfter: st,
+	})
+	return nil
+}
+
+func (s *Service) setState(st *State) {
+	if s.State != nil {
+		s.Digest -= s.State.Hash
+		s.Count--
+	}
+	if st != nil {
+		s.Digest += st.Hash
+		s.Count++
+	}
+	s.State = st
+}
+
+func (b *Builder) putLease(e store.Entry, ch *Changes) error {
+	r, err := record.DecodeLease(e.Value)
+	if err != nil {
+		return err
+	}
+	l := &Lease{Lease: r, ID: record.LeaseID(e.Key), Incarnation: e.CreateRevision, ModRevision: e.ModRevision}
+	before, _ := b.current.leases.Set(l.ID, l)
+	ch.Leases = append(ch.Leases, LeaseChange{Before: before, After: l})
+	return nil
+}
+
+func (b *Builder) remove(ev store.Event, revision uint64, notes map[string]record.Note, ch *Changes) {
+	switch record.KindOf(ev.Key) {
+	case record.KindInstance:
+		b.removeInstance(ev.Key, revision, notes, ch)
+	case record.KindService:
+		name, _ := record.ParseService(ev.Key)
+		s := b.service(name)
+		before := s.State
+		s.setState(nil)
+		ch.Entries = append(ch.Entries, Change{Revision: revision, Service: name, StateBefore: before, Reason: musterv1.RemovalReason_REMOVAL_REASON_UNKNOWN})
+	case record.KindLease:
+		if before, ok := b.current.leases.Delete(record.LeaseID(ev.Key)); ok {
+			ch.Leases = append(ch.Leases, LeaseChange{Before: before})
+		}
+	case record.KindEpoch, record.KindUnknown:
+	}
+}
+
+func (b *Builder) removeInstance(key string, revision uint64, notes map[string]record.Note, ch *Changes) {
+	name, _ := record.ParseInstance(key)
+	s := b.service(name.ServiceName)
+	before, ok := s.instances.Delete(name.ID)
+	if !ok {
+		return
+	}
+	s.Digest -= before.Hash
+	s.Count--
+	b.current.instances--
+	reason, note := musterv1.RemovalReason_REMOVAL_REASON_UNKNOWN, notes[key]
+	if note.Reason != musterv1.RemovalReason_REMOVAL_REASON_UNSPECIFIED {
+		reason = note.Reason
+	}
+	ch.Entries = append(ch.Entries, Change{
+		Revision: revision, Service: name.ServiceName, Instance: true, ID: name.ID, Before: before,
+		Reason: reason, Actor: note.Actor, Traceparent: note.Traceparent,
+	})
+}
+
+// service returns the service for changing in place: a copy, made once per
+// batch, that shares its instances until they change.
+func (b *Builder) service(n record.ServiceName) *Service {
+	key := n.String()
+	if s := b.touched[key]; s != nil {
+		return s
+	}
+	next := &Service{Name: n}
+	if old, ok := b.current.services.Get(key); ok {
+		*next = Service{Name: n, State: old.State, Digest: old.Digest, Count: old.Count, instances: *old.instances.Copy()}
+	}
+	b.touched[key] = next
+	b.current.services.Set(key, next)
+	return next
+}
+
+// publish ends the batch. What it returns is never changed again.
+func (b *Builder) publish(revision uint64) *View {
+	for key, s := range b.touched {
+		if s.Count == 0 {
+			b.current.services.Delete(key)
+		}
+	}
+	clear(b.touched)
+	b.current.Revision = revision
+	v := b.current
+	v.services, v.leases = *b.current.services.Copy(), *b.current.leases.Copy()
+	return &v
+}

@@ -1,0 +1,152 @@
+// Package view holds what is registered now. A [View] is an immutable picture
+// of one revision; a [Builder] makes the next one from a store's commits and
+// says what changed. Every reader in the server reads a View, never the store.
+//
+// A Builder belongs to one goroutine, that of the store's applier. Views may
+// be read by any number of goroutines, for as long as they like: they share
+// what did not change.
+package view
+
+import (
+	"sync/atomic"
+
+	"github.com/tidwall/btree"
+	"google.golang.org/protobuf/proto"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/record"
+)
+
+// Instance is one registered instance. It is immutable.
+type Instance struct {
+	record.InstanceName
+	record.Facts
+	// Key is where it lies in the store.
+	Key string
+	// LeaseID is the lease that holds it. It is a secret.
+	LeaseID string
+	// Incarnation is the create revision of that lease.
+	Incarnation                    uint64
+	CreateRevision, ModifyRevision uint64
+	// DrainDeadlineMS is until when a drain of it waits; information only.
+	DrainDeadlineMS int64
+	// Hash is its summand in a digest.
+	Hash uint64
+	// Wire is the encoded public form. It must not be changed.
+	Wire []byte
+
+	decoded atomic.Pointer[musterv1.Instance]
+}
+
+// Proto is the public form, decoded at the first call and then shared. It must
+// not be changed.
+func (i *Instance) Proto() *musterv1.Instance {
+	if p := i.decoded.Load(); p != nil {
+		return p
+	}
+	p := &musterv1.Instance{}
+	if err := proto.Unmarshal(i.Wire, p); err != nil {
+		panic("view: instance " + i.String() + " was decoded before and cannot be now: " + err.Error())
+	}
+	i.decoded.Store(p)
+	return p
+}
+
+// State is a service's state as an entry of views. It is immutable.
+type State struct {
+	*musterv1.ServiceState
+	// Hash is its summand in a digest.
+	Hash uint64
+	// Wire is the encoded public form. It must not be changed.
+	Wire []byte
+}
+
+// Service is one service and its instances. It is immutable.
+type Service struct {
+	Name record.ServiceName
+	// State is nil for a service that was never registered.
+	State *State
+	// Digest and Count are those of all its entries, the state included.
+	Digest uint64
+	Count  uint64
+
+	instances btree.Map[string, *Instance]
+}
+
+// Len is the number of instances.
+func (s *Service) Len() int { return s.instances.Len() }
+
+// Instance finds an instance by id, or returns nil.
+func (s *Service) Instance(id string) *Instance {
+	in, _ := s.instances.Get(id)
+	return in
+}
+
+// Instances yields the instances in the order of their ids.
+func (s *Service) Instances(yield func(*Instance) bool) {
+	s.instances.Scan(func(_ string, in *Instance) bool { return yield(in) })
+}
+
+// Lease is one lease. It is immutable.
+type Lease struct {
+	*record.Lease
+	ID string
+	// Incarnation is the lease's create revision, its public name.
+	Incarnation uint64
+	// ModRevision is that of its last rewriting.
+	ModRevision uint64
+}
+
+// View is everything that is registered, at one revision.
+type View struct {
+	Epoch    uint64
+	Revision uint64
+	// EpochRevision is the mod revision of the epoch's key; 0 if there is none.
+	EpochRevision uint64
+
+	services  btree.Map[string, *Service]
+	leases    btree.Map[string, *Lease]
+	instances int
+}
+
+// Instances is the number of instances.
+func (v *View) Instances() int { return v.instances }
+
+// Leases is the number of leases.
+func (v *View) Leases() int { return v.leases.Len() }
+
+// Service finds a service, or returns nil.
+func (v *View) Service(n record.ServiceName) *Service {
+	s, _ := v.services.Get(n.String())
+	return s
+}
+
+// Instance finds an instance, or returns nil.
+func (v *View) Instance(n record.InstanceName) *Instance {
+	if s := v.Service(n.ServiceName); s != nil {
+		return s.Instance(n.ID)
+	}
+	return nil
+}
+
+// Lease finds a lease, or returns nil.
+func (v *View) Lease(id string) *Lease {
+	l, _ := v.leases.Get(id)
+	return l
+}
+
+// AllLeases yields every lease.
+func (v *View) AllLeases(yield func(*Lease) bool) {
+	v.leases.Scan(func(_ string, l *Lease) bool { return yield(l) })
+}
+
+// ServicesFrom yields services in the order of "namespace/service", beginning
+// with the first at or after from.
+func (v *View) ServicesFrom(from string, yield func(*Service) bool) {
+	v.services.Ascend(from, func(_ string, s *Service) bool { return yield(s) })
+}
+
+// Tag reads the tag of a state for the digest.
+func (s *State) hash(n record.ServiceName) uint64 {
+	return entryHash(kindServiceState, record.InstanceName{ServiceName: n}, s.ModifyRevision, s.GetTag())
+}
