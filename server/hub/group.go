@@ -1,0 +1,286 @@
+package hub
+
+import (
+	"container/list"
+	"slices"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/record"
+	"github.com/muster-registry/muster/server/selector"
+	"github.com/muster-registry/muster/server/view"
+)
+
+// keptUpdates is how many built updates a group keeps for its other watchers.
+// They all lead to the newest revision; they differ in where they begin.
+const keptUpdates = 8
+
+// group is the watchers that see the same: one selector, one access class.
+// It knows the digest of what they should hold, and shares built updates.
+type group struct {
+	viewID uint64
+	sel    *selector.Selector
+	// digest and count are those of the set at the hub's view.
+	digest, count uint64
+	// changed is the revision of the last change that its watchers see.
+	changed  uint64
+	watchers map[*watcher]struct{}
+	// recent are the logs of the services that changed, newest first, so that
+	// a delta looks only at those.
+	recent  *list.List
+	element map[*serviceLog]*list.Element
+	updates []*update
+}
+
+func newGroup(sel *selector.Selector, viewID uint64, v *view.View, h *history) *group {
+	g := &group{
+		viewID: viewID, sel: sel, watchers: map[*watcher]struct{}{},
+		recent: list.New(), element: map[*serviceLog]*list.Element{},
+	}
+	g.eachService(v, func(s *view.Service) {
+		d, n := g.sum(s)
+		g.digest += d
+		g.count += n
+	})
+	g.adoptLogs(h)
+	return g
+}
+
+// sum is a service's share of digest and count.
+func (g *group) sum(s *view.Service) (digest, count uint64) {
+	if !g.sel.Filtered() {
+		return s.Digest, s.Count
+	}
+	if s.State != nil {
+		digest, count = s.State.Hash, 1
+	}
+	for in := range s.Instances {
+		if g.holds(in) {
+			digest += in.Hash
+			count++
+		}
+	}
+	return digest, count
+}
+
+// adoptLogs begins the list of recent changes with what is already logged.
+func (g *group) adoptLogs(h *history) {
+	var logs []*serviceLog
+	if names, ok := g.sel.Services(); ok {
+		for _, n := range names {
+			if l := h.logs[record.ServiceName(n)]; l != nil {
+				logs = append(logs, l)
+			}
+		}
+	} else {
+		for _, l := range h.logs {
+			if g.matches(l.name) {
+				logs = append(logs, l)
+			}
+		}
+	}
+	slices.SortFunc(logs, func(a, b *serviceLog) int {
+		switch {
+		case a.last() < b.last():
+			return -1
+		case a.last() > b.last():
+			return 1
+		}
+		return a.name.Compare(b.name)
+	})
+	for _, l := range logs {
+		g.touch(l)
+		g.changed = max(g.changed, l.last())
+	}
+}
+
+func (g *group) touch(l *serviceLog) {
+	if e := g.element[l]; e != nil {
+		g.recent.MoveToFront(e)
+		return
+	}
+	g.element[l] = g.recent.PushFront(l)
+}
+
+func (g *group) matches(n record.ServiceName) bool {
+	return g.sel.MatchesService(n.Namespace, n.Service)
+}
+
+// holds tells whether an instance of a matching service is in the set.
+func (g *group) holds(in *view.Instance) bool {
+	return in != nil && (!g.sel.Filtered() || g.sel.Passes(in.Proto()))
+}
+
+// eachService calls f for the services of the selector that a view has, in
+// the order of their names.
+func (g *group) eachService(v *view.View, f func(*view.Service)) {
+	if names, ok := g.sel.Services(); ok {
+		for _, n := range names {
+			if s := v.Service(record.ServiceName(n)); s != nil {
+				f(s)
+			}
+		}
+		return
+	}
+	ns, prefix, _ := g.sel.Prefix()
+	from := ""
+	if ns != "" {
+		from = ns + "/" + prefix
+	}
+	// Names sort so that all that match lie together, beginning at from.
+	v.ServicesFrom(from, func(s *view.Service) bool {
+		if !g.matches(s.Name) {
+			return false
+		}
+		f(s)
+		return true
+	})
+}
+
+// apply takes a change of a matching service into digest and count, and tells
+// whether watchers see it.
+func (g *group) apply(c *view.Change, l *serviceLog) bool {
+	visible := true
+	if c.Instance {
+		before, after := g.holds(c.Before), g.holds(c.After)
+		if before {
+			g.digest -= c.Before.Hash
+			g.count--
+		}
+		if after {
+			g.digest += c.After.Hash
+			g.count++
+		}
+		visible = before || after
+	} else {
+		if c.StateBefore != nil {
+			g.digest -= c.StateBefore.Hash
+			g.count--
+		}
+		if c.StateAfter != nil {
+			g.digest += c.StateAfter.Hash
+			g.count++
+		}
+	}
+	g.touch(l)
+	if visible {
+		g.changed = c.Revision
+	}
+	return visible
+}
+
+// reaches tells whether the logs of all its services reach back to a revision.
+func (g *group) reaches(h *history, revision uint64) bool {
+	if names, ok := g.sel.Services(); ok {
+		for _, n := range names {
+			if !h.reaches(record.ServiceName(n), revision) {
+				return false
+			}
+		}
+		return true
+	}
+	if revision < h.start {
+		return false
+	}
+	// A log whose floor is above the revision has changed since.
+	for e := g.recent.Front(); e != nil; e = e.Next() {
+		l := e.Value.(*serviceLog)
+		if l.last() <= revision {
+			return true
+		}
+		if l.floor > revision {
+			return false
+		}
+	}
+	return true
+}
+
+// shared finds a built update, so that it is built and encoded once.
+func (g *group) shared(k updateKey) *update {
+	for _, u := range g.updates {
+		if u.updateKey == k {
+			return u
+		}
+	}
+	return nil
+}
+
+func (g *group) share(u *update) *update {
+	if len(g.updates) == keptUpdates {
+		g.updates = g.updates[1:]
+	}
+	g.updates = append(g.updates, u)
+	return u
+}
+
+// net is what became of one entry between two revisions.
+type net struct {
+	first, last *view.Change
+}
+
+// delta gathers what its watchers see of the changes after a revision.
+func (g *group) delta(from uint64, u *update) {
+	for e := g.recent.Front(); e != nil; e = e.Next() {
+		l := e.Value.(*serviceLog)
+		if l.last() <= from {
+			break
+		}
+		g.deltaOf(l, from, u)
+	}
+}
+
+func (g *group) deltaOf(l *serviceLog, from uint64, u *update) {
+	changes := l.since(from)
+	nets := make(map[string]*net, len(changes))
+	order := make([]*net, 0, len(changes))
+	for i := range changes {
+		c := &changes[i]
+		// An instance id is never empty, so "" stands for the service's state.
+		if n := nets[c.ID]; n != nil {
+			n.last = c
+			continue
+		}
+		n := &net{first: c, last: c}
+		nets[c.ID] = n
+		order = append(order, n)
+	}
+	for _, n := range order {
+		if n.first.Instance {
+			g.netInstance(n, u)
+		} else {
+			g.netState(n, u)
+		}
+	}
+}
+
+func (g *group) netInstance(n *net, u *update) {
+	before, after := g.holds(n.first.Before), g.holds(n.last.After)
+	switch {
+	case after:
+		u.instances = append(u.instances, n.last.After)
+	case before:
+		reason := n.last.Reason
+		if n.last.After != nil {
+			reason = musterv1.RemovalReason_REMOVAL_REASON_FILTERED_OUT
+		}
+		u.removals = append(u.removals, &musterv1.Removal{
+			Kind: musterv1.EntryKind_ENTRY_KIND_INSTANCE,
+			Key: &musterv1.InstanceKey{
+				Namespace: n.last.Service.Namespace, Service: n.last.Service.Service, InstanceId: n.last.ID,
+			},
+			Reason: reason,
+		})
+	}
+}
+
+func (g *group) netState(n *net, u *update) {
+	switch {
+	case n.last.StateAfter != nil:
+		u.states = append(u.states, n.last.StateAfter)
+	case n.first.StateBefore != nil:
+		u.removals = append(u.removals, &musterv1.Removal{
+			Kind:   musterv1.EntryKind_ENTRY_KIND_SERVICE_STATE,
+			Key:    &musterv1.InstanceKey{Namespace: n.last.Service.Namespace, Service: n.last.Service.Service},
+			Reason: n.last.Reason,
+		})
+	}
+}

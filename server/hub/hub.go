@@ -1,0 +1,220 @@
+// Package hub fans changes out to watchers. It keeps the recent history of each
+// service, groups the watchers that see the same, builds each update once per
+// group, and holds for every watcher no more than a cursor: how far its client
+// has been told. A slow watcher therefore costs nothing, holds up nobody, and
+// gets the latest state of each changed entry once when it is ready again.
+//
+// The hub is passive: the store's applier calls Apply, and the goroutine that
+// owns a stream takes its frames with Next. One lock guards everything; it is
+// held for gathering, never for encoding or sending, and nothing is called
+// under it but the view.
+//
+// The rules it keeps are those of docs/protocol.md, "Watch" and "Drain".
+package hub
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/record"
+	"github.com/muster-registry/muster/server/selector"
+	"github.com/muster-registry/muster/server/view"
+)
+
+// DefaultHistory is how many changes are kept in all logs together, beyond the
+// 64 that each service keeps in any case.
+const DefaultHistory = 1 << 18
+
+// Options are what a hub needs to know.
+type Options struct {
+	ClusterID string
+	Limits    *musterv1.Limits
+	// History is the budget of the logs, in changes; 0 means DefaultHistory.
+	History int
+	// Started is when the server started.
+	Started time.Time
+}
+
+// Hub is the fan-out of one server.
+type Hub struct {
+	opts Options
+
+	mu       sync.Mutex
+	view     *view.View
+	history  *history
+	groups   map[uint64]*group
+	byName   map[record.ServiceName]map[*group]struct{}
+	prefixes map[*group]struct{}
+	streams  map[string]*Stream
+	ended    []endedWatcher
+	drains   map[record.InstanceName]*drain
+	stats    Stats
+}
+
+// New makes a hub; Reset must come before anything else.
+func New(o Options) *Hub {
+	if o.History == 0 {
+		o.History = DefaultHistory
+	}
+	return &Hub{
+		opts: o, groups: map[uint64]*group{}, streams: map[string]*Stream{},
+		byName:   map[record.ServiceName]map[*group]struct{}{},
+		prefixes: map[*group]struct{}{}, drains: map[record.InstanceName]*drain{},
+	}
+}
+
+// Reset begins a history at a view: nothing before it is known.
+func (h *Hub) Reset(v *view.View) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.view, h.history = v, newHistory(v.Revision, h.opts.History)
+	for _, s := range h.streams {
+		s.end(errReset)
+	}
+	clear(h.groups)
+	clear(h.byName)
+	clear(h.prefixes)
+}
+
+// Apply takes over the view after a batch of commits, and wakes the streams
+// that have something to tell.
+func (h *Hub) Apply(v *view.View, changes []view.Change, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.view = v
+	for i := range changes {
+		c := &changes[i]
+		l := h.history.append(*c)
+		h.applyDrain(c, now)
+		for g := range h.byName[c.Service] {
+			h.applyTo(g, c, l)
+		}
+		for g := range h.prefixes {
+			if g.matches(c.Service) {
+				h.applyTo(g, c, l)
+			}
+		}
+	}
+}
+
+func (h *Hub) applyTo(g *group, c *view.Change, l *serviceLog) {
+	if !g.apply(c, l) {
+		return
+	}
+	for w := range g.watchers {
+		w.stream.enqueue(w)
+	}
+}
+
+// groupOf finds or makes the group of a selector.
+func (h *Hub) groupOf(sel *selector.Selector, accessClass string) *group {
+	id := sel.ViewID(accessClass)
+	if g := h.groups[id]; g != nil {
+		return g
+	}
+	g := newGroup(sel, id, h.view, h.history)
+	h.groups[id] = g
+	if names, ok := sel.Services(); ok {
+		for _, n := range names {
+			name := record.ServiceName(n)
+			if h.byName[name] == nil {
+				h.byName[name] = map[*group]struct{}{}
+			}
+			h.byName[name][g] = struct{}{}
+		}
+	} else {
+		h.prefixes[g] = struct{}{}
+	}
+	return g
+}
+
+// leaveGroup takes a watcher out of its group, and ends an empty group.
+func (h *Hub) leaveGroup(w *watcher) {
+	g := w.group
+	delete(g.watchers, w)
+	if len(g.watchers) > 0 || h.groups[g.viewID] != g {
+		return
+	}
+	delete(h.groups, g.viewID)
+	delete(h.prefixes, g)
+	if names, ok := g.sel.Services(); ok {
+		for _, n := range names {
+			name := record.ServiceName(n)
+			delete(h.byName[name], g)
+			if len(h.byName[name]) == 0 {
+				delete(h.byName, name)
+			}
+		}
+	}
+}
+
+// Digest is the digest and count of what a selector matches at the hub's
+// view, and that view.
+func (h *Hub) Digest(sel *selector.Selector, accessClass string) (v *view.View, digest, count uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[sel.ViewID(accessClass)]; g != nil {
+		return h.view, g.digest, g.count
+	}
+	digest, count = SetDigest(h.view, sel)
+	return h.view, digest, count
+}
+
+// SetDigest is the digest and count of what a selector matches in a view.
+func SetDigest(v *view.View, sel *selector.Selector) (digest, count uint64) {
+	g := &group{sel: sel}
+	g.eachService(v, func(s *view.Service) {
+		d, n := g.sum(s)
+		digest += d
+		count += n
+	})
+	return digest, count
+}
+
+// Each calls f for every service that a selector names and a view has, with
+// the instances that pass the filter.
+func Each(v *view.View, sel *selector.Selector, f func(*view.Service, []*view.Instance)) {
+	g := &group{sel: sel}
+	g.eachService(v, func(s *view.Service) {
+		var in []*view.Instance
+		for i := range s.Instances {
+			if g.holds(i) {
+				in = append(in, i)
+			}
+		}
+		f(s, in)
+	})
+}
+
+// Stats are figures of the hub.
+type Stats struct {
+	Streams, Watchers, Groups int
+	LoggedChanges             int
+	// Snapshots and Deltas count updates taken by watchers, by what they were.
+	Snapshots, Deltas, Progress uint64
+	// HistoryLost counts clients that were ahead of the registry.
+	HistoryLost uint64
+}
+
+// Stats reads the hub's figures.
+func (h *Hub) Stats() Stats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.stats
+	s.Streams, s.Groups = len(h.streams), len(h.groups)
+	for _, g := range h.groups {
+		s.Watchers += len(g.watchers)
+	}
+	s.LoggedChanges = h.history.total
+	return s
+}
+
+func randomID() string {
+	var b [16]byte
+	// crypto/rand.Read never fails since Go 1.24.
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

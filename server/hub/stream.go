@@ -1,0 +1,385 @@
+package hub
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/selector"
+)
+
+// Silence is how long a watcher hears nothing until it gets a Progress, give or
+// take a fifth.
+const Silence = 10 * time.Second
+
+var (
+	// ErrEpochBehind answers a subscription that knows a newer history.
+	ErrEpochBehind = errors.New("the client knows a newer epoch than this server")
+	// ErrEnded answers calls on a stream that has ended.
+	ErrEnded = errors.New("the stream has ended")
+	errReset = errors.New("the server loads another history")
+)
+
+// Client is who opened a stream.
+type Client struct {
+	// Name is what the client calls itself; Address is where it is.
+	Name, Address string
+	// AccessClass is what it may see; equal classes share groups.
+	AccessClass string
+	// Acks tells whether it acknowledges drains.
+	Acks bool
+}
+
+// Request is one subscription that a client asks for.
+type Request struct {
+	ID uint32
+	// Selector is nil if Refusal is set.
+	Selector *selector.Selector
+	Resume   *musterv1.KnownView
+	// Refusal is why the server's edge refused it.
+	Refusal *musterv1.Refusal
+}
+
+// Stream is the server's side of one Watch call. One goroutine owns it and
+// calls Next; Add, Remove and Close may come from others.
+type Stream struct {
+	ID     string
+	hub    *Hub
+	client Client
+	wake   chan struct{}
+	done   chan struct{}
+
+	// Guarded by hub.mu.
+	subs     map[uint32]*watcher
+	watchers map[uint64]*watcher
+	ready    []*watcher
+	opened   []*musterv1.Opened
+	sending  *watcher
+	err      error
+	closed   bool
+	// progressAt is the earliest time at which some watcher may need a Progress.
+	progressAt time.Time
+}
+
+// watcher is one view on one stream: a cursor.
+type watcher struct {
+	stream *Stream
+	group  *group
+	subs   int
+	// cursor is the revision that the client has been told of.
+	cursor uint64
+	// pending is a decision that was made but not sent; nil once it is.
+	pending *decision
+	// held tells that the client held some state before its pending snapshot.
+	held       bool
+	queued     bool
+	wantAck    bool
+	acked      uint64
+	progressAt time.Time
+}
+
+// Open makes a stream. Close must follow.
+func (h *Hub) Open(c Client) *Stream {
+	s := &Stream{
+		ID: randomID(), hub: h, client: c, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		subs: map[uint32]*watcher{}, watchers: map[uint64]*watcher{},
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.streams[s.ID] = s
+	return s
+}
+
+// Find finds an open stream by its id, or returns nil.
+func (h *Hub) Find(id string) *Stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[id]
+}
+
+// Wake is signalled when Next may have something.
+func (s *Stream) Wake() <-chan struct{} { return s.wake }
+
+// Done is closed when the stream was ended from the server's side; Err says why.
+func (s *Stream) Done() <-chan struct{} { return s.done }
+
+// Err is why the stream was ended, or nil.
+func (s *Stream) Err() error {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return s.err
+}
+
+// Subscriptions is how many subscriptions the stream has.
+func (s *Stream) Subscriptions() int {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return len(s.subs)
+}
+
+// Add begins subscriptions and answers them with an Opened frame. The caller
+// has made sure that the view is current if a resume position is ahead of it.
+// An id that is in use is given up first. On an error nothing was added.
+func (s *Stream) Add(requests []Request, now time.Time) error {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.closed || s.err != nil {
+		return ErrEnded
+	}
+	for _, r := range requests {
+		if r.Resume.GetEpoch() > h.view.Epoch {
+			return ErrEpochBehind
+		}
+	}
+	opened := &musterv1.Opened{
+		StreamId: s.ID, ClusterId: h.opts.ClusterID, Epoch: h.view.Epoch, Limits: h.opts.Limits,
+	}
+	for _, r := range requests {
+		o := &musterv1.OpenedSubscription{SubscriptionId: r.ID, Refusal: r.Refusal}
+		s.removeLocked(r.ID, now)
+		if r.Refusal == nil {
+			o.ViewId = s.subscribe(r, now)
+		}
+		opened.Subscriptions = append(opened.Subscriptions, o)
+	}
+	s.opened = append(s.opened, opened)
+	s.signal()
+	return nil
+}
+
+func (s *Stream) subscribe(r Request, now time.Time) (viewID uint64) {
+	h := s.hub
+	g := h.groupOf(r.Selector, s.client.AccessClass)
+	w := s.watchers[g.viewID]
+	shared := w != nil
+	if !shared {
+		w = &watcher{stream: s, group: g}
+		s.watchers[g.viewID] = w
+		g.watchers[w] = struct{}{}
+	}
+	w.subs++
+	s.subs[r.ID] = w
+	d := h.decide(g, r.Resume)
+	if shared && (d.kind != progressUpdate || r.Resume.GetRevision() != w.cursor) {
+		// Two subscriptions share this cursor, and a delta that starts from
+		// the one's position is a gap to the other: begin anew for both.
+		d = decision{kind: snapshotUpdate, cause: musterv1.SnapshotCause_SNAPSHOT_CAUSE_FIRST}
+	}
+	if d.cause == musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_LOST {
+		h.stats.HistoryLost++
+	}
+	w.pending, w.held = &d, w.held || r.Resume != nil || shared
+	if d.kind != snapshotUpdate {
+		w.cursor = r.Resume.GetRevision()
+	}
+	w.progressAt = now.Add(silence())
+	s.enqueue(w)
+	return g.viewID
+}
+
+func (h *Hub) decide(g *group, r *musterv1.KnownView) decision {
+	return decideResume(resumeState{
+		epoch: h.view.Epoch, revision: h.view.Revision, viewID: g.viewID, digest: g.digest, count: g.count,
+		reaches: r.GetRevision() <= h.view.Revision && g.reaches(h.history, r.GetRevision()),
+		changed: g.changed,
+	}, r)
+}
+
+// Remove ends subscriptions; unknown ones are ignored.
+func (s *Stream) Remove(ids []uint32, now time.Time) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, id := range ids {
+		s.removeLocked(id, now)
+	}
+}
+
+func (s *Stream) removeLocked(id uint32, now time.Time) {
+	w := s.subs[id]
+	if w == nil {
+		return
+	}
+	delete(s.subs, id)
+	if w.subs--; w.subs > 0 {
+		return
+	}
+	delete(s.watchers, w.group.viewID)
+	s.hub.leaveGroup(w)
+	s.hub.unsubscribed(w, now)
+	if w.queued {
+		// It stays in ready; Next skips what has no subscription.
+		w.queued = false
+	}
+}
+
+// Close ends the stream; it is idempotent. Drains wait a while for its client
+// to turn up again.
+func (s *Stream) Close(now time.Time) {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	delete(h.streams, s.ID)
+	for _, w := range s.watchers {
+		h.leaveGroup(w)
+		h.disconnected(w, now)
+	}
+}
+
+// end makes the owner end the stream with an error.
+func (s *Stream) end(err error) {
+	if s.err == nil {
+		s.err = err
+		close(s.done)
+	}
+}
+
+// enqueue marks a watcher as having something to tell.
+func (s *Stream) enqueue(w *watcher) {
+	if w.queued {
+		return
+	}
+	w.queued = true
+	s.ready = append(s.ready, w)
+	s.signal()
+}
+
+func (s *Stream) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func silence() time.Duration {
+	return Silence*4/5 + rand.N(Silence*2/5)
+}
+
+// Next returns the messages of the next frame, encoded, or nil if there is
+// nothing to send; wait is then how long until there may be a Progress. That
+// Next is called means that what it returned before was sent.
+func (s *Stream) Next(now time.Time) (messages [][]byte, wait time.Duration) {
+	u, opened, wait := s.take(now)
+	switch {
+	case opened != nil:
+		return [][]byte{must(&musterv1.WatchResponse{Frame: &musterv1.WatchResponse_Opened{Opened: opened}})}, 0
+	case u != nil:
+		return u.encode(s.hub.opts.Started, now), 0
+	}
+	return nil, wait
+}
+
+func (s *Stream) take(now time.Time) (*update, *musterv1.Opened, time.Duration) {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.sending != nil {
+		h.sent(s.sending, now)
+		s.sending = nil
+	}
+	if len(s.opened) > 0 {
+		o := s.opened[0]
+		s.opened = s.opened[1:]
+		return nil, o, 0
+	}
+	if !now.Before(s.progressAt) {
+		s.findSilent(now)
+	}
+	for len(s.ready) > 0 {
+		w := s.ready[0]
+		s.ready = s.ready[1:]
+		if w.subs == 0 || !w.queued {
+			continue
+		}
+		w.queued = false
+		if u := h.next(w, now); u != nil {
+			w.progressAt = now.Add(silence())
+			s.sending = w
+			return u, nil, 0
+		}
+	}
+	return nil, nil, s.progressAt.Sub(now)
+}
+
+// findSilent queues the watchers that are due for a Progress, and finds out
+// when to look again.
+func (s *Stream) findSilent(now time.Time) {
+	s.progressAt = now.Add(Silence)
+	for _, w := range s.watchers {
+		if !w.progressAt.After(now) {
+			s.enqueue(w)
+			continue
+		}
+		if w.progressAt.Before(s.progressAt) {
+			s.progressAt = w.progressAt
+		}
+	}
+}
+
+// next builds what a watcher gets now, or nil. It moves the cursor.
+func (h *Hub) next(w *watcher, now time.Time) *update {
+	g, head := w.group, h.view.Revision
+	d := decision{kind: progressUpdate}
+	switch {
+	case w.pending != nil:
+		d = *w.pending
+		if d.kind != snapshotUpdate && g.changed > w.cursor {
+			d = h.catchUp(w)
+		}
+	case g.changed > w.cursor:
+		d = h.catchUp(w)
+	case w.wantAck || !w.progressAt.After(now):
+	default:
+		return nil
+	}
+	w.pending, w.held = nil, true
+	k := updateKey{kind: d.kind, to: head, cause: d.cause, ack: w.wantAck}
+	if d.kind == deltaUpdate {
+		k.from = w.cursor
+	}
+	w.cursor, w.wantAck = head, false
+	h.count(d.kind)
+	if u := g.shared(k); u != nil {
+		return u
+	}
+	return g.share(h.build(g, k))
+}
+
+// catchUp is how a watcher gets from its cursor to the head: by a delta, or,
+// when it was too slow for the logs, by the whole set.
+func (h *Hub) catchUp(w *watcher) decision {
+	if w.group.reaches(h.history, w.cursor) {
+		return decision{kind: deltaUpdate}
+	}
+	return decision{kind: snapshotUpdate, cause: musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_COMPACTED}
+}
+
+func (h *Hub) build(g *group, k updateKey) *update {
+	u := &update{updateKey: k, group: g, view: h.view, header: &musterv1.ViewHeader{
+		ViewId: g.viewID, Epoch: h.view.Epoch, Revision: k.to, Digest: g.digest, Count: g.count,
+	}}
+	if k.ack {
+		u.header.AckRequest = &musterv1.AckRequest{AckSpreadMs: ackSpread(len(h.streams))}
+	}
+	if k.kind == deltaUpdate {
+		g.delta(k.from, u)
+		u.empty = len(u.instances)+len(u.states)+len(u.removals) == 0
+	}
+	return u
+}
+
+func (h *Hub) count(k updateKind) {
+	switch k {
+	case snapshotUpdate:
+		h.stats.Snapshots++
+	case deltaUpdate:
+		h.stats.Deltas++
+	case progressUpdate:
+		h.stats.Progress++
+	}
+}
