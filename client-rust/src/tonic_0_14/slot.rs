@@ -1,0 +1,279 @@
+//! One endpoint of the table: what is known of it, and the task that keeps it connected.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep};
+
+use super::conn::{self, Conn, Driver, Origin};
+use super::endpoint::{EndpointKey, Merged};
+use super::lane::Lane;
+use super::state::{Action, Event, Phase, State, connection};
+
+/// What its owner wants of an endpoint's task. Dropping the sender removes the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Orders {
+    pub(crate) wanted: bool,
+    pub(crate) create_revision: u64,
+}
+
+/// An endpoint, as its task and the table's owner see it.
+pub(crate) struct Slot {
+    pub(crate) key: EndpointKey,
+    pub(crate) in_flight: Arc<AtomicU64>,
+    facts: Mutex<Facts>,
+}
+
+/// What changes about a slot.
+pub(crate) struct Facts {
+    pub(crate) weight: u64,
+    pub(crate) authority: Option<Arc<str>>,
+    pub(crate) phase: Phase,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// Why it is not connected, or was not the last time.
+    pub(crate) error: Option<Arc<str>>,
+    conn: Option<Arc<Conn>>,
+    removed: bool,
+}
+
+impl Facts {
+    /// The connection, if it takes requests.
+    pub(crate) fn open(&self) -> Option<&Arc<Conn>> {
+        self.conn.as_ref().filter(|conn| conn.lane.gate.is_open())
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(key: EndpointKey, merged: &Merged) -> Self {
+        Self {
+            key,
+            in_flight: Arc::default(),
+            facts: Mutex::new(Facts {
+                weight: merged.weight,
+                authority: merged.authority.clone(),
+                phase: Phase::Idle,
+                failures: 0,
+                error: None,
+                conn: None,
+                removed: false,
+            }),
+        }
+    }
+
+    /// Requests whose responses have not ended yet.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Never held across an await, nor while another lock is taken.
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over a weight and an authority. Returns the lane if it was shut thereby.
+    pub(crate) fn update(&self, merged: &Merged) -> Option<Arc<Lane>> {
+        let mut facts = self.facts();
+        facts.weight = merged.weight;
+        facts.authority.clone_from(&merged.authority);
+        let lane = Arc::clone(&facts.conn.as_ref()?.lane);
+        drop(facts);
+        if merged.weight > 0 {
+            lane.gate.resume();
+            return None;
+        }
+        lane.pause();
+        Some(lane)
+    }
+
+    /// Lets nobody choose this slot any more. Returns the lane if it was shut thereby.
+    pub(crate) fn remove(&self) -> Option<Arc<Lane>> {
+        let mut facts = self.facts();
+        facts.removed = true;
+        let conn = facts.conn.take()?;
+        drop(facts);
+        conn.lane.retire();
+        Some(Arc::clone(&conn.lane))
+    }
+
+    /// Takes a new connection, unless the slot was removed meanwhile.
+    fn take(&self, conn: Conn) {
+        let mut facts = self.facts();
+        if facts.removed {
+            return;
+        }
+        if facts.weight == 0 {
+            conn.lane.gate.pause();
+        }
+        facts.conn = Some(Arc::new(conn));
+    }
+}
+
+type Attempt = Pin<Box<dyn Future<Output = Result<(Conn, Driver), String>> + Send>>;
+
+/// What the present phase waits for, besides the connection's end.
+enum Pending {
+    Nothing,
+    Attempt(Attempt),
+    Delay(Pin<Box<Sleep>>),
+}
+
+/// What a wait ended with.
+enum Happened {
+    Orders,
+    Lost,
+    Opened(Box<(Conn, Driver)>),
+    Failed(String),
+    Elapsed,
+}
+
+impl Pending {
+    async fn wait(&mut self) -> Happened {
+        let happened = match self {
+            Self::Nothing => std::future::pending().await,
+            Self::Attempt(attempt) => match attempt.await {
+                Ok(opened) => Happened::Opened(Box::new(opened)),
+                Err(cause) => Happened::Failed(cause),
+            },
+            Self::Delay(sleep) => {
+                sleep.await;
+                Happened::Elapsed
+            }
+        };
+        *self = Self::Nothing;
+        happened
+    }
+}
+
+/// The task of one slot. It owns the drivers of the slot's connections, also of those that only
+/// finish their last streams.
+pub(crate) struct Task {
+    slot: Arc<Slot>,
+    origin: Origin,
+    connect_timeout: Duration,
+    state: State,
+    /// The time from which the state's milliseconds count.
+    epoch: Instant,
+    revision: u64,
+    pending: Pending,
+    /// The lane in use.
+    lane: Option<Arc<Lane>>,
+    drivers: JoinSet<()>,
+}
+
+impl Task {
+    pub(crate) fn new(slot: Arc<Slot>, origin: Origin, connect_timeout: Duration) -> Self {
+        Self {
+            slot,
+            origin,
+            connect_timeout,
+            state: State::NEW,
+            epoch: Instant::now(),
+            revision: 0,
+            pending: Pending::Nothing,
+            lane: None,
+            drivers: JoinSet::new(),
+        }
+    }
+
+    /// Keeps the slot as ordered until it is removed, then until its last stream has ended.
+    pub(crate) async fn run(mut self, mut orders: watch::Receiver<Orders>) {
+        self.revision = orders.borrow().create_revision;
+        self.ordered(*orders.borrow_and_update());
+        while let Some(happened) = self.wait(&mut orders).await {
+            match happened {
+                Happened::Orders => self.ordered(*orders.borrow_and_update()),
+                Happened::Lost => self.lost(),
+                Happened::Opened(opened) => self.opened(*opened),
+                Happened::Failed(cause) => {
+                    self.slot.facts().error = Some(cause.into());
+                    self.step(Event::Failed);
+                }
+                Happened::Elapsed => self.step(Event::Elapsed),
+            }
+        }
+        self.pending = Pending::Nothing;
+        while self.drivers.join_next().await.is_some() {}
+    }
+
+    /// `None`: the slot was removed.
+    async fn wait(&mut self, orders: &mut watch::Receiver<Orders>) -> Option<Happened> {
+        loop {
+            let lane = self.lane.as_ref();
+            tokio::select! {
+                // Orders first, so that a removed endpoint is not dialled again; then the end of
+                // the connection, so that it is noted before anything that follows it.
+                biased;
+                changed = orders.changed() => return changed.is_ok().then_some(Happened::Orders),
+                () = async {
+                    match lane {
+                        Some(lane) => lane.gone().await,
+                        None => std::future::pending().await,
+                    }
+                } => return Some(Happened::Lost),
+                happened = self.pending.wait() => return Some(happened),
+                Some(_) = self.drivers.join_next() => {}
+            }
+        }
+    }
+
+    fn ordered(&mut self, orders: Orders) {
+        if orders.wanted != self.state.wanted {
+            self.step(if orders.wanted {
+                Event::Wanted
+            } else {
+                Event::Unwanted
+            });
+        }
+        if orders.create_revision != self.revision {
+            self.revision = orders.create_revision;
+            self.step(Event::Renewed);
+        }
+    }
+
+    fn opened(&mut self, (conn, driver): (Conn, Driver)) {
+        self.drivers.spawn(driver);
+        self.lane = Some(Arc::clone(&conn.lane));
+        self.slot.take(conn);
+        self.step(Event::Opened);
+    }
+
+    fn lost(&mut self) {
+        let cause = self.lane.take().and_then(|lane| lane.wire.cause());
+        let cause = cause.unwrap_or_else(|| "the peer is leaving".to_owned());
+        let mut facts = self.slot.facts();
+        facts.conn = None;
+        facts.error = Some(format!("connection lost: {cause}").into());
+        drop(facts);
+        self.step(Event::Lost);
+    }
+
+    /// Decides what follows on an event, does it, and lets the table's owner know.
+    fn step(&mut self, event: Event) {
+        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let action;
+        (self.state, action) = connection(self.state, event, now, fastrand::u64(..));
+        match action {
+            Action::None => {}
+            Action::Abandon => self.pending = Pending::Nothing,
+            Action::Dial => {
+                let attempt = conn::open(self.origin.clone(), self.connect_timeout);
+                self.pending = Pending::Attempt(Box::pin(attempt));
+            }
+            Action::Sleep(ms) => {
+                let sleep = tokio::time::sleep(Duration::from_millis(ms));
+                self.pending = Pending::Delay(Box::pin(sleep));
+            }
+        }
+        let mut facts = self.slot.facts();
+        facts.phase = self.state.phase;
+        facts.failures = self.state.failures;
+        drop(facts);
+        self.origin.dirty.notify_one();
+    }
+}
