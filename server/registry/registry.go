@@ -1,0 +1,298 @@
+// Package registry is the registry itself: it decides what calls change, has
+// the store commit it, and keeps the view, the leases and the hub in step with
+// the store's history. It knows nothing of gRPC.
+//
+// One way in: every public change is a mutation decided on a view, guarded by
+// what it was decided from, and committed by the store. One way out: the
+// store's applier (Restore and Apply, called by the store alone) moves the
+// view forward, and every reader reads the view. A write is answered once its
+// commit is durable and applied here, so its caller reads its own writes.
+//
+// Lock order: the store calls Apply; Apply takes the lease table's lock and the
+// hub's, one after the other, never both. Nothing holds a lock while it
+// proposes or waits.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/fault"
+	"github.com/muster-registry/muster/server/hub"
+	"github.com/muster-registry/muster/server/lease"
+	"github.com/muster-registry/muster/server/record"
+	"github.com/muster-registry/muster/server/store"
+	"github.com/muster-registry/muster/server/view"
+)
+
+// maxAttempts is how often a change is decided before it is given up as a
+// conflict.
+const maxAttempts = 5
+
+// Options are what a registry needs.
+type Options struct {
+	Store  store.Store
+	Limits *musterv1.Limits
+	Log    *slog.Logger
+	// History is the hub's budget of logged changes; 0 means its default.
+	History int
+}
+
+// Registry is one server's registry.
+type Registry struct {
+	store  store.Store
+	log    *slog.Logger
+	leases *lease.Table
+	hub    *hub.Hub
+	start  time.Time
+
+	// builder belongs to the store's applier.
+	builder *view.Builder
+	view    atomic.Pointer[view.View]
+
+	mu      sync.Mutex
+	waiters map[uint64][]chan struct{}
+
+	suspects suspects
+	broken   atomic.Pointer[error]
+	work     worker
+}
+
+// New makes a registry; Start begins its work.
+func New(o Options) *Registry {
+	now := time.Now()
+	r := &Registry{
+		store: o.Store, log: o.Log, leases: lease.NewTable(now), start: now,
+		builder: view.NewBuilder(), waiters: map[uint64][]chan struct{}{},
+		suspects: newSuspects(), work: newWorker(),
+	}
+	r.hub = hub.New(hub.Options{
+		ClusterID: o.Store.ClusterID(), Limits: o.Limits, History: o.History, Started: now,
+	})
+	r.view.Store(&view.View{})
+	return r
+}
+
+// Start loads the store, makes sure that its history has an epoch, and begins
+// to expire leases. Stop ends what it began.
+func (r *Registry) Start(ctx context.Context) error {
+	if err := r.store.Start(r); err != nil {
+		return fmt.Errorf("loading the store: %w", err)
+	}
+	if err := r.ensureEpoch(ctx); err != nil {
+		return fmt.Errorf("beginning the history: %w", err)
+	}
+	r.work.start(r.sweep, r.tend)
+	return nil
+}
+
+// Stop ends the registry's own goroutines and joins them. The store stays
+// open. It is idempotent.
+func (r *Registry) Stop() { r.work.stop() }
+
+// ensureEpoch gives a new history its epoch.
+func (r *Registry) ensureEpoch(ctx context.Context) error {
+	_, err := r.change(ctx, func(v *view.View) (*store.Mutation, error) {
+		if v.Epoch != 0 {
+			return nil, nil
+		}
+		return &store.Mutation{
+			Guards: []store.Guard{{Key: record.EpochKey, Aspect: store.Mod, Revision: v.EpochRevision}},
+			Puts:   []store.Put{{Key: record.EpochKey, Value: record.EncodeEpoch(uint64(time.Now().UnixMilli()))}},
+		}, nil
+	})
+	return err
+}
+
+// View is the newest view. It never blocks.
+func (r *Registry) View() *view.View { return r.view.Load() }
+
+// Hub is the fan-out.
+func (r *Registry) Hub() *hub.Hub { return r.hub }
+
+// Leases is the lease table, for its figures.
+func (r *Registry) Leases() *lease.Table { return r.leases }
+
+// ClusterID is the store's.
+func (r *Registry) ClusterID() string { return r.store.ClusterID() }
+
+// Started is when the registry was made.
+func (r *Registry) Started() time.Time { return r.start }
+
+// Restore is for the store: it replaces everything.
+func (r *Registry) Restore(revision uint64, entries iter.Seq[store.Entry]) error {
+	v, err := r.builder.Restore(revision, entries)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	r.leases.Reset(now)
+	for l := range v.AllLeases {
+		r.leases.Put(l.ID, ttl(l), l.ModRevision, now)
+	}
+	r.view.Store(v)
+	r.hub.Reset(v)
+	return nil
+}
+
+// Apply is for the store: it takes over what was committed.
+func (r *Registry) Apply(commits []store.Commit) {
+	if r.broken.Load() != nil {
+		return
+	}
+	v, changes, err := r.builder.Apply(commits)
+	if err != nil {
+		// Going on would serve a view that no history leads to.
+		err = fmt.Errorf("the store holds what this server cannot apply: %w", err)
+		r.broken.Store(&err)
+		r.log.Error("registry stopped", "error", err)
+		return
+	}
+	now := time.Now()
+	for _, c := range changes.Leases {
+		if c.After != nil {
+			r.leases.Put(c.After.ID, ttl(c.After), c.After.ModRevision, now)
+		} else {
+			r.leases.Remove(c.Before.ID)
+		}
+	}
+	r.view.Store(v)
+	r.hub.Apply(v, changes.Entries, now)
+	r.wake(v.Revision)
+	r.work.noticeEmptied(v, changes.Entries)
+}
+
+func ttl(l *view.Lease) time.Duration { return time.Duration(l.GetTtlMs()) * time.Millisecond }
+
+// wake lets those go who wait for a revision that is reached.
+func (r *Registry) wake(revision uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for want, chans := range r.waiters {
+		if want <= revision {
+			for _, c := range chans {
+				close(c)
+			}
+			delete(r.waiters, want)
+		}
+	}
+}
+
+// AwaitRevision returns the first view at or after a revision, or the
+// context's error.
+func (r *Registry) AwaitRevision(ctx context.Context, revision uint64) (*view.View, error) {
+	for {
+		if v := r.View(); v.Revision >= revision {
+			return v, nil
+		}
+		c := make(chan struct{})
+		r.mu.Lock()
+		r.waiters[revision] = append(r.waiters[revision], c)
+		r.mu.Unlock()
+		if v := r.View(); v.Revision >= revision {
+			// It came in between; the channel goes with the next wake.
+			return v, nil
+		}
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Probe makes sure that the view has everything that was durable when it was
+// called.
+func (r *Registry) Probe(ctx context.Context) (*view.View, error) {
+	revision, err := r.store.Probe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.AwaitRevision(ctx, revision)
+}
+
+// decide makes a mutation from a view; nil means that there is nothing to do.
+type decide func(v *view.View) (*store.Mutation, error)
+
+// change decides, proposes, and decides again if what it was decided from has
+// changed meanwhile. It returns the revision of its commit, or that of the
+// view if there was nothing to do.
+func (r *Registry) change(ctx context.Context, d decide) (uint64, error) {
+	v := r.View()
+	for range maxAttempts {
+		if p := r.broken.Load(); p != nil {
+			return 0, fault.New(musterv1.ErrorReason_ERROR_REASON_INTERNAL, "%v", *p)
+		}
+		m, err := d(v)
+		if err != nil {
+			return 0, err
+		}
+		if m == nil {
+			return v.Revision, nil
+		}
+		out, err := r.propose(ctx, *m)
+		if err != nil {
+			return 0, err
+		}
+		if out.Committed() {
+			return out.Revision, nil
+		}
+		newest := v.Revision
+		for _, e := range out.Failed {
+			newest = max(newest, e.ModRevision)
+		}
+		if v, err = r.AwaitRevision(ctx, newest); err != nil {
+			return 0, err
+		}
+	}
+	return 0, fault.New(musterv1.ErrorReason_ERROR_REASON_CONFLICT,
+		"the entries changed %d times while this call was decided; try again", maxAttempts)
+}
+
+type answer struct {
+	out store.Outcome
+	err error
+}
+
+// propose has the store decide a mutation, and waits. When the context ends
+// first the mutation may still commit.
+func (r *Registry) propose(ctx context.Context, m store.Mutation) (store.Outcome, error) {
+	done := make(chan answer, 1)
+	r.store.Propose(m, func(o store.Outcome, err error) { done <- answer{o, err} })
+	select {
+	case a := <-done:
+		return a.out, storeFault(a.err)
+	case <-ctx.Done():
+		return store.Outcome{}, ctx.Err()
+	}
+}
+
+// storeFault says what the store's error means to a caller.
+func storeFault(err error) error {
+	reason := musterv1.ErrorReason_ERROR_REASON_INTERNAL
+	retry := time.Duration(0)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrClosed):
+		reason = musterv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN
+	case errors.Is(err, store.ErrFull):
+		reason, retry = musterv1.ErrorReason_ERROR_REASON_STORE_FULL, time.Second
+	case errors.Is(err, store.ErrBusy):
+		reason, retry = musterv1.ErrorReason_ERROR_REASON_OVERLOADED, 100*time.Millisecond
+	case errors.Is(err, store.ErrFailed):
+		reason = musterv1.ErrorReason_ERROR_REASON_STORE_FAILED
+	case errors.Is(err, store.ErrTooLarge):
+		reason = musterv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED
+	}
+	f := fault.New(reason, "%v", err)
+	f.Cause, f.RetryAfter = err, retry
+	return f
+}

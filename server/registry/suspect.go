@@ -1,0 +1,200 @@
+package registry
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/record"
+	"github.com/muster-registry/muster/server/store"
+	"github.com/muster-registry/muster/server/view"
+)
+
+const (
+	connectionSource = musterv1.HealthSource_HEALTH_SOURCE_CONNECTION
+	// suspectAfter is how long a lease whose stream broke may take to turn up
+	// again until its instances are said to be unhealthy.
+	suspectAfter = 2 * time.Second
+	// A mass break is a network event and makes nobody suspect: this many
+	// streams, and this share of all in percent, within massWindow.
+	massBreaks  = 10
+	massPercent = 30
+	massWindow  = time.Second
+	// suspectPause is when to look again if nothing is suspect.
+	suspectPause = time.Minute
+)
+
+// suspects are the leases whose keepalive stream broke. Nobody else is told:
+// only the verdict, if it comes to that, is written.
+type suspects struct {
+	mu      sync.Mutex
+	holder  map[string]*Keeper // lease → the stream that renewed it last
+	broken  map[string]time.Time
+	streams int
+	breaks  []time.Time // those within massWindow
+	spared  time.Time   // streams that broke up to here were part of a mass break
+}
+
+func newSuspects() suspects {
+	return suspects{holder: map[string]*Keeper{}, broken: map[string]time.Time{}}
+}
+
+func (s *suspects) opened() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams++
+}
+
+func (s *suspects) attach(id string, k *Keeper) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holder[id] = k
+	delete(s.broken, id)
+}
+
+// closed takes a stream's end. Leases that moved to another stream meanwhile
+// are not concerned.
+func (s *suspects) closed(k *Keeper, broken bool, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mass := broken && s.countBreak(now)
+	s.streams--
+	for id := range k.seen {
+		if s.holder[id] != k {
+			continue
+		}
+		delete(s.holder, id)
+		if broken && !mass {
+			s.broken[id] = now
+		}
+	}
+}
+
+// countBreak counts a break, and tells whether it belongs to a mass break. The
+// ones of it that came first are cleared then.
+func (s *suspects) countBreak(now time.Time) bool {
+	for len(s.breaks) > 0 && now.Sub(s.breaks[0]) > massWindow {
+		s.breaks = s.breaks[1:]
+	}
+	s.breaks = append(s.breaks, now)
+	before := s.streams + len(s.breaks) - 1
+	if len(s.breaks) < massBreaks || len(s.breaks)*100 < massPercent*before {
+		return false
+	}
+	for id, at := range s.broken {
+		if now.Sub(at) <= massWindow {
+			delete(s.broken, id)
+		}
+	}
+	return true
+}
+
+// due takes out the suspects whose time is up, and tells when to look again.
+func (s *suspects) due(now time.Time) (ids []string, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait = suspectPause
+	for id, at := range s.broken {
+		if left := at.Add(suspectAfter).Sub(now); left > 0 {
+			wait = min(wait, left)
+			continue
+		}
+		ids = append(ids, id)
+		delete(s.broken, id)
+	}
+	return ids, wait
+}
+
+func (s *suspects) attached(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holder[id] != nil
+}
+
+// back lists the leases that are renewed.
+func (s *suspects) back(ids []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, id := range ids {
+		if s.holder[id] != nil {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// judgeSuspects writes the verdict on suspects whose time is up, and takes it
+// back for those that are renewed again.
+func (r *Registry) judgeSuspects(ctx context.Context) time.Duration {
+	ids, wait := r.suspects.due(time.Now())
+	for _, id := range ids {
+		if err := r.setConnection(ctx, id, musterv1.Health_HEALTH_UNHEALTHY); err != nil {
+			r.log.Warn("a broken connection could not be written down", "error", err)
+		} else {
+			r.work.noticeJudged(id)
+		}
+	}
+	v := r.View()
+	for _, id := range r.work.judgedLeases() {
+		if v.Lease(id) == nil {
+			r.work.forgetJudged(id)
+		}
+	}
+	// A lease that came back between the decision and the commit is cleared
+	// here too: the list is read after the commit.
+	for _, id := range r.suspects.back(r.work.judgedLeases()) {
+		if err := r.setConnection(ctx, id, musterv1.Health_HEALTH_HEALTHY); err != nil {
+			wait = min(wait, tendRetry)
+			continue
+		}
+		r.work.forgetJudged(id)
+	}
+	return wait
+}
+
+// setConnection writes the connection's word on all instances of a lease.
+func (r *Registry) setConnection(ctx context.Context, leaseID string, h musterv1.Health) error {
+	now := time.Now()
+	_, err := r.change(ctx, func(v *view.View) (*store.Mutation, error) {
+		l := v.Lease(leaseID)
+		if l == nil || (h != musterv1.Health_HEALTH_HEALTHY && r.suspects.attached(leaseID)) {
+			return nil, nil
+		}
+		m := &store.Mutation{Guards: []store.Guard{{Key: record.LeaseKey(l.ID), Revision: l.ModRevision}}}
+		slot := &musterv1.HealthSlot{Source: connectionSource, Health: h, SinceTime: timestamppb.New(now)}
+		if h != musterv1.Health_HEALTH_HEALTHY {
+			slot.Reason = "the keepalive stream broke and did not come back"
+		}
+		for _, in := range instancesOf(v, l) {
+			next := proto.CloneOf(in.Proto())
+			if setSlot(next, slot) {
+				addRewrite(m, in, next, in.DrainDeadlineMS, now)
+			}
+		}
+		if len(m.Puts) == 0 {
+			return nil, nil
+		}
+		return m, nil
+	})
+	return err
+}
+
+// hasSlot tells whether some instance of a lease has a slot of a source.
+func hasSlot(v *view.View, l *view.Lease, source musterv1.HealthSource) bool {
+	for _, in := range instancesOf(v, l) {
+		if in.Health == musterv1.Health_HEALTH_HEALTHY {
+			continue
+		}
+		for _, s := range in.Proto().GetHealthSlots() {
+			if s.GetSource() == source {
+				return true
+			}
+		}
+	}
+	return false
+}
