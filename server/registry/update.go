@@ -13,6 +13,7 @@ import (
 	"github.com/muster-registry/muster/server/health"
 	"github.com/muster-registry/muster/server/record"
 	"github.com/muster-registry/muster/server/store"
+	"github.com/muster-registry/muster/server/validate"
 	"github.com/muster-registry/muster/server/view"
 )
 
@@ -25,10 +26,13 @@ func (r *Registry) Update(ctx context.Context, req *musterv1.UpdateRequest, chec
 		if err != nil {
 			return nil, err
 		}
-		next := proto.CloneOf(in.Proto())
-		applyMask(next, req, now)
+		next := validate.Apply(in.Proto(), req.GetInstance(), req.GetUpdateMask())
 		if err := check(next); err != nil {
 			return nil, err
+		}
+		next.SelfHealth = nil // it lives on as a slot
+		if slices.Contains(req.GetUpdateMask().GetPaths(), "self_health") {
+			setSlot(next, selfSlot(req.GetInstance().GetSelfHealth(), now))
 		}
 		return rewrite(in, next, 0, now), nil
 	})
@@ -53,37 +57,6 @@ func held(v *view.View, n record.InstanceName, leaseID string) (*view.Instance, 
 func leaseUnknown() error {
 	return fault.New(musterv1.ErrorReason_ERROR_REASON_LEASE_UNKNOWN,
 		"no such lease: it expired, was ended or replaced; register again")
-}
-
-// applyMask copies the fields that the mask names.
-func applyMask(next *musterv1.Instance, req *musterv1.UpdateRequest, now time.Time) {
-	in := req.GetInstance()
-	for _, path := range req.GetUpdateMask().GetPaths() {
-		switch path {
-		case "version":
-			next.Version = in.GetVersion()
-		case "endpoints":
-			next.Endpoints = in.GetEndpoints()
-		case "locality":
-			next.Locality = in.GetLocality()
-		case "weight":
-			next.Weight = in.Weight
-		case "lifecycle":
-			next.Lifecycle = in.GetLifecycle()
-		case "shard":
-			next.Shard = in.GetShard()
-		case "metadata":
-			next.Metadata = in.GetMetadata()
-		case "capabilities":
-			next.Capabilities = in.GetCapabilities()
-		case "schema_version":
-			next.SchemaVersion = in.GetSchemaVersion()
-		case "checks":
-			next.Checks = in.GetChecks()
-		case "self_health":
-			setSlot(next, selfSlot(in.GetSelfHealth(), now))
-		}
-	}
 }
 
 // setSlot sets one source's word on an instance, and its verdict.

@@ -1,0 +1,143 @@
+package rpc
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/stats"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/fault"
+	"github.com/muster-registry/muster/server/hub"
+	"github.com/muster-registry/muster/server/registry"
+	"github.com/muster-registry/muster/server/validate"
+)
+
+// Metadata keys that clients send (docs/protocol.md, "Metadata").
+const (
+	keyProtocol   = "muster-protocol"
+	keyClientName = "muster-client-name"
+	keyClient     = "muster-client"
+	keyFeatures   = "muster-features"
+	keyTrace      = "traceparent"
+)
+
+type connectionKey struct{}
+
+// connection is what is counted per connection.
+type connection struct {
+	streams atomic.Int64
+}
+
+// Connections counts streams per connection. It is a stats handler, because
+// only that is told of connections.
+type Connections struct{}
+
+// TagConn gives each connection its counter.
+func (Connections) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
+	return context.WithValue(ctx, connectionKey{}, &connection{})
+}
+
+// HandleConn does nothing.
+func (Connections) HandleConn(context.Context, stats.ConnStats) {}
+
+// TagRPC does nothing.
+func (Connections) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+// HandleRPC does nothing.
+func (Connections) HandleRPC(context.Context, stats.RPCStats) {}
+
+// admitStream counts a watch or keepalive stream against its connection's
+// limit. release takes it back.
+func (s *Service) admitStream(ctx context.Context) (release func(), err error) {
+	c, ok := ctx.Value(connectionKey{}).(*connection)
+	if !ok {
+		return func() {}, nil
+	}
+	limit := int64(s.limits.GetStreamsPerConnection())
+	if n := c.streams.Add(1); n > limit {
+		c.streams.Add(-1)
+		return nil, fault.New(musterv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED,
+			"this connection has %d watch and keepalive streams; this server allows %d: "+
+				"put more subscriptions on one stream (UpdateWatch)", n-1, limit).
+			With("limit", "streams_per_connection").With("maximum", strconv.FormatInt(limit, 10)).
+			With("value", strconv.FormatInt(n, 10))
+	}
+	return func() { c.streams.Add(-1) }, nil
+}
+
+func first(md metadata.MD, key string) string {
+	if v := md.Get(key); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// clientOf is who opened a stream.
+func clientOf(ctx context.Context) hub.Client {
+	md, _ := metadata.FromIncomingContext(ctx)
+	c := hub.Client{Name: first(md, keyClientName)}
+	if c.Name == "" {
+		c.Name = first(md, keyClient)
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		c.Address = p.Addr.String()
+	}
+	for _, f := range md.Get(keyFeatures) {
+		c.Acks = c.Acks || slices.ContainsFunc(strings.Split(f, ","), func(name string) bool {
+			return strings.TrimSpace(name) == validate.FeatureAck
+		})
+	}
+	return c
+}
+
+func callerOf(ctx context.Context) registry.Caller {
+	md, _ := metadata.FromIncomingContext(ctx)
+	return registry.Caller{Traceparent: first(md, keyTrace)}
+}
+
+// admit decides whether a call is served at all.
+func (s *Service) admit(ctx context.Context, method string) error {
+	if isStopping(s) {
+		return shuttingDown()
+	}
+	// Calls of others' services (health, reflection) know no protocol version,
+	// and anyone may ask what is served.
+	if !strings.HasPrefix(method, "/muster.v1.") || method == musterv1.ServerService_GetServerInfo_FullMethodName {
+		return nil
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	p := first(md, keyProtocol)
+	if p == "" {
+		return nil
+	}
+	if n, err := strconv.Atoi(p); err != nil || n < OldestProtocol || n > NewestProtocol {
+		return fault.New(musterv1.ErrorReason_ERROR_REASON_PROTOCOL_NOT_SERVED,
+			"protocol version %q is not served; this server serves %d to %d", p, OldestProtocol, NewestProtocol).
+			With("oldest", strconv.Itoa(OldestProtocol)).With("newest", strconv.Itoa(NewestProtocol))
+	}
+	return nil
+}
+
+// AdmitUnary refuses calls while the server stops, and those of protocols
+// that it does not speak.
+func (s *Service) AdmitUnary(ctx context.Context, req any, i *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
+	if err := s.admit(ctx, i.FullMethod); err != nil {
+		return nil, toStatus(err)
+	}
+	return h(ctx, req)
+}
+
+// AdmitStream is AdmitUnary for streams.
+func (s *Service) AdmitStream(srv any, ss grpc.ServerStream, i *grpc.StreamServerInfo, h grpc.StreamHandler) error {
+	if err := s.admit(ss.Context(), i.FullMethod); err != nil {
+		return toStatus(err)
+	}
+	return h(srv, ss)
+}

@@ -1,0 +1,160 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/validate"
+)
+
+type registration struct {
+	*Service
+	musterv1.UnimplementedRegistrationServiceServer
+}
+
+// Register registers instances.
+func (s registration) Register(ctx context.Context, req *musterv1.RegisterRequest) (*musterv1.RegisterResponse, error) {
+	if err := s.check.Register(req); err != nil {
+		return nil, toStatus(err)
+	}
+	for _, in := range req.GetInstances() {
+		validate.Normalise(in)
+	}
+	req.Ttl = durationpb.New(validate.TTL(req.GetTtl()))
+	res, err := s.registry.Register(ctx, req, callerOf(ctx))
+	return res, toStatus(err)
+}
+
+// Update changes an instance.
+func (s registration) Update(ctx context.Context, req *musterv1.UpdateRequest) (*musterv1.UpdateResponse, error) {
+	if err := s.check.Update(req); err != nil {
+		return nil, toStatus(err)
+	}
+	epoch, revision, err := s.registry.Update(ctx, req, s.check.Merged)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return &musterv1.UpdateResponse{Epoch: epoch, Revision: revision}, nil
+}
+
+// Deregister ends instances.
+func (s registration) Deregister(ctx context.Context, req *musterv1.DeregisterRequest) (*musterv1.DeregisterResponse, error) {
+	if err := s.check.Deregister(req); err != nil {
+		return nil, toStatus(err)
+	}
+	epoch, revision, err := s.registry.Deregister(ctx, req, callerOf(ctx))
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return &musterv1.DeregisterResponse{Epoch: epoch, Revision: revision}, nil
+}
+
+// Drain drains instances and waits for their watchers.
+func (s registration) Drain(ctx context.Context, req *musterv1.DrainRequest) (*musterv1.DrainResponse, error) {
+	if err := s.check.Drain(req); err != nil {
+		return nil, toStatus(err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer onStop(s.Service, func() { cancel(shuttingDown()) })()
+	res, err := s.registry.Drain(ctx, req, validate.DrainTimeout(req.GetTimeout()))
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return res, toStatus(err)
+}
+
+// onStop calls f when the service stops, until the returned function is called.
+func onStop(s *Service, f func()) (end func()) {
+	done := make(chan struct{})
+	joined := make(chan struct{})
+	go func() {
+		defer close(joined)
+		select {
+		case <-s.stopping:
+			f()
+		case <-done:
+		}
+	}()
+	return func() { close(done); <-joined }
+}
+
+// KeepAlive renews leases while the stream lives.
+func (s registration) KeepAlive(stream grpc.BidiStreamingServer[musterv1.KeepAliveRequest, musterv1.KeepAliveResponse]) error {
+	release, err := s.admitStream(stream.Context())
+	if err != nil {
+		return toStatus(err)
+	}
+	defer release()
+	keeper := s.registry.OpenKeeper()
+	err = s.serveKeepAlive(stream, keeper.Renew)
+	// A half-close, or an end that this server chose, says nothing of the
+	// client; anything else means that the stream broke.
+	keeper.Close(err != nil && !isStopping(s.Service))
+	return toStatus(err)
+}
+
+func isStopping(s *Service) bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+type renew = func(context.Context, *musterv1.KeepAliveRequest) (*musterv1.KeepAliveResponse, error)
+
+// serveKeepAlive answers requests in order. The receiver is a goroutine of its
+// own, because Recv cannot be interrupted when the server stops; returning from
+// the handler ends it.
+func (s registration) serveKeepAlive(stream grpc.BidiStreamingServer[musterv1.KeepAliveRequest, musterv1.KeepAliveResponse], renew renew) error {
+	type received struct {
+		req *musterv1.KeepAliveRequest
+		err error
+	}
+	requests := make(chan received)
+	go func() {
+		for {
+			req, err := stream.Recv()
+			select {
+			case requests <- received{req, err}:
+			case <-stream.Context().Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	var previous uint64
+	for {
+		select {
+		case <-s.stopping:
+			return shuttingDown()
+		case r := <-requests:
+			if errors.Is(r.err, io.EOF) {
+				return nil
+			}
+			if r.err != nil {
+				return context.Canceled
+			}
+			if err := s.check.KeepAlive(r.req, previous); err != nil {
+				return err
+			}
+			previous = r.req.GetSequence()
+			res, err := renew(stream.Context(), r.req)
+			if err != nil {
+				return err
+			}
+			if err := stream.Send(res); err != nil {
+				return context.Canceled
+			}
+		}
+	}
+}

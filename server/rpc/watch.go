@@ -1,0 +1,166 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/fault"
+	"github.com/muster-registry/muster/server/hub"
+	"github.com/muster-registry/muster/server/selector"
+)
+
+// Watch feeds a client until it goes, or the server does.
+func (s discovery) Watch(req *musterv1.WatchRequest, stream grpc.ServerStreamingServer[musterv1.WatchResponse]) error {
+	ctx := stream.Context()
+	if err := s.check.Watch(req); err != nil {
+		return toStatus(err)
+	}
+	if err := s.sameCluster(req.GetClusterId()); err != nil {
+		return toStatus(err)
+	}
+	release, err := s.admitStream(ctx)
+	if err != nil {
+		return toStatus(err)
+	}
+	defer release()
+	st := s.registry.Hub().Open(clientOf(ctx))
+	defer func() { st.Close(time.Now()) }()
+	if err := s.subscribe(ctx, st, req.GetSubscriptions()); err != nil {
+		return toStatus(err)
+	}
+	return toStatus(s.feed(ctx, st, stream))
+}
+
+func (s *Service) sameCluster(want string) error {
+	if have := s.registry.ClusterID(); want != "" && want != have {
+		return fault.New(musterv1.ErrorReason_ERROR_REASON_WRONG_CLUSTER,
+			"this server belongs to cluster %s, not to %s", have, want).With("cluster_id", have)
+	}
+	return nil
+}
+
+// feed sends what the hub has for the stream. Sending blocks while the
+// client does not read; the hub then coalesces.
+func (s *Service) feed(ctx context.Context, st *hub.Stream, stream grpc.ServerStream) error {
+	timer := time.NewTimer(hub.Silence)
+	defer timer.Stop()
+	for {
+		messages, wait := st.Next(time.Now())
+		for _, m := range messages {
+			if err := stream.SendMsg(encoded(m)); err != nil {
+				return context.Canceled
+			}
+		}
+		if messages != nil {
+			if isStopping(s) {
+				return shuttingDown()
+			}
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-st.Wake():
+		case <-timer.C:
+		case <-st.Done():
+			return fault.New(musterv1.ErrorReason_ERROR_REASON_VIEW_BEHIND, "%v; reopen the stream", st.Err())
+		case <-s.stopping:
+			return shuttingDown()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// subscribe adds subscriptions to a stream.
+func (s *Service) subscribe(ctx context.Context, st *hub.Stream, subs []*musterv1.Subscription) error {
+	requests := make([]hub.Request, 0, len(subs))
+	var newest uint64
+	for _, sub := range subs {
+		sel, err := selector.Compile(sub.GetSelector())
+		if err != nil {
+			return fault.New(musterv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT,
+				"selector of subscription %d: %v", sub.GetSubscriptionId(), err)
+		}
+		requests = append(requests, hub.Request{ID: sub.GetSubscriptionId(), Selector: sel, Resume: sub.GetResume()})
+		if sub.GetResume().GetEpoch() == s.registry.View().Epoch {
+			newest = max(newest, sub.GetResume().GetRevision())
+		}
+	}
+	if err := s.makeCurrent(ctx, newest); err != nil {
+		return err
+	}
+	err := st.Add(requests, time.Now())
+	if errors.Is(err, hub.ErrEpochBehind) {
+		have := s.registry.View().Epoch
+		return fault.New(musterv1.ErrorReason_ERROR_REASON_EPOCH_BEHIND,
+			"the client has seen a newer epoch than %d, which this server serves; use another server", have).
+			With("epoch", strconv.FormatUint(have, 10))
+	}
+	return err
+}
+
+// makeCurrent makes sure that the view is current before a resume position
+// that is ahead of it is taken for lost history.
+func (s *Service) makeCurrent(ctx context.Context, resume uint64) error {
+	have := s.registry.View().Revision
+	if resume <= have {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	if _, err := s.registry.Probe(ctx); err != nil {
+		return viewBehind(have, resume)
+	}
+	return nil
+}
+
+// UpdateWatch changes a stream's subscriptions.
+func (s discovery) UpdateWatch(ctx context.Context, req *musterv1.UpdateWatchRequest) (*musterv1.UpdateWatchResponse, error) {
+	if err := s.check.UpdateWatch(req); err != nil {
+		return nil, toStatus(err)
+	}
+	st := s.registry.Hub().Find(req.GetStreamId())
+	if st == nil {
+		return nil, toStatus(streamUnknown(req.GetStreamId()))
+	}
+	st.Remove(req.GetRemove(), time.Now())
+	limit := int(s.limits.GetSubscriptionsPerStream())
+	if n := st.Subscriptions() + len(req.GetAdd()); n > limit {
+		return nil, toStatus(fault.New(musterv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED,
+			"the stream would have %d subscriptions; this server allows %d on one stream", n, limit).
+			With("limit", "subscriptions_per_stream").With("maximum", strconv.Itoa(limit)).With("value", strconv.Itoa(n)))
+	}
+	if len(req.GetAdd()) > 0 {
+		err := s.subscribe(ctx, st, req.GetAdd())
+		if errors.Is(err, hub.ErrEnded) {
+			err = streamUnknown(req.GetStreamId())
+		}
+		if err != nil {
+			return nil, toStatus(err)
+		}
+	}
+	return &musterv1.UpdateWatchResponse{}, nil
+}
+
+func streamUnknown(id string) error {
+	return fault.New(musterv1.ErrorReason_ERROR_REASON_STREAM_UNKNOWN,
+		"no stream %q at this server; reopen it with resume positions", id)
+}
+
+// AckWatch takes an acknowledgement.
+func (s discovery) AckWatch(_ context.Context, req *musterv1.AckWatchRequest) (*musterv1.AckWatchResponse, error) {
+	if err := s.check.AckWatch(req); err != nil {
+		return nil, toStatus(err)
+	}
+	st := s.registry.Hub().Find(req.GetStreamId())
+	if st == nil {
+		return nil, toStatus(streamUnknown(req.GetStreamId()))
+	}
+	s.registry.Hub().Ack(st, req.GetEpoch(), req.GetRevision(), req.GetViewIds())
+	return &musterv1.AckWatchResponse{}, nil
+}
