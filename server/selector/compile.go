@@ -44,6 +44,9 @@ type shardMatch struct {
 }
 
 func (s *Selector) compileNames(message *musterv1.Selector) error {
+	if len(message.ProtoReflect().GetUnknown()) > 0 {
+		return errors.New("selector: has fields that this server does not know; to ignore them would match too much")
+	}
 	switch names := message.GetNames().(type) {
 	case *musterv1.Selector_Services:
 		list := names.Services.GetNames()
@@ -69,6 +72,9 @@ func (s *Selector) compileNames(message *musterv1.Selector) error {
 }
 
 func (f *filter) compile(message *musterv1.InstanceFilter) error {
+	if len(message.ProtoReflect().GetUnknown()) > 0 {
+		return errors.New("selector.filter: has fields that this server does not know; to ignore them would match too much")
+	}
 	var err error
 	if f.versions, err = semver.ParseRange(message.GetVersionRange()); err != nil {
 		return fmt.Errorf("selector.filter.version_range: %w", err)

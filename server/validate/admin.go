@@ -26,6 +26,10 @@ func (v *Validator) SetOverride(request *musterv1.SetOverrideRequest) error {
 	}
 	at := field(nil, "override")
 	o := request.GetOverride()
+	if o == nil {
+		r.refuse(nil, "override", "", "must be set")
+		return r.err()
+	}
 	checkOverrideKey(&r, &at, o.GetKey())
 	if o.GetHealth() == 0 && o.Health != nil {
 		r.refuse(&at, "health", o.GetHealth().String(), "must be HEALTHY, DEGRADED or UNHEALTHY; or unset")

@@ -64,19 +64,22 @@ func addressProblem(address string) string {
 	if !isPort(port) {
 		return "has no port that can be dialled: it must be 1 to 65535, without leading zeros"
 	}
-	if strings.HasPrefix(address, "[") {
-		return ipProblem(host, true)
+	switch {
+	case strings.HasPrefix(address, "["):
+		ip, err := netip.ParseAddr(host)
+		if err != nil || !ip.Is6() {
+			return "must hold an IPv6 address between its brackets"
+		}
+		return ipProblem(ip)
+	case host == "":
+		return "has no host, and so cannot be dialled by others; pass a reachable address"
+	case isDNSName(host):
+		return ""
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return ipProblem(ip.String(), false)
+		return ipProblem(ip)
 	}
-	if host == "" {
-		return "has no host, and so cannot be dialled by others; pass a reachable address"
-	}
-	if !isDNSName(host) {
-		return "must be host:port, with a DNS name, an IPv4 address or an IPv6 address in brackets as host"
-	}
-	return ""
+	return "must be host:port, with a DNS name, an IPv4 address or an IPv6 address in brackets as host"
 }
 
 func splitAddress(address string) (host, port, problem string) {
@@ -111,12 +114,8 @@ func isPort(port string) bool {
 	return err == nil && n <= 65535
 }
 
-// ipProblem judges an IP address; bracketed ones must be IPv6.
-func ipProblem(host string, bracketed bool) string {
-	ip, err := netip.ParseAddr(host)
+func ipProblem(ip netip.Addr) string {
 	switch {
-	case err != nil, bracketed && !ip.Is6():
-		return "must hold an IPv6 address between its brackets"
 	case ip.Zone() != "":
 		return "has a zone, which means something on one machine only; pass an address without '%'"
 	case ip.Unmap().IsUnspecified():

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -65,9 +66,24 @@ func (v *Validator) whole(r *report, at *path, in *musterv1.Instance) {
 	if v.served[FeatureChecks] {
 		checkCheckedEndpoints(r, at, in)
 	}
-	if size := proto.Size(in); size > v.limits.InstanceBytes {
+	if size := instanceSize(in); size > v.limits.InstanceBytes {
 		r.exceed(at, "", "instance_bytes", v.limits.InstanceBytes, size)
 	}
+}
+
+// instanceSize is the encoded size of what the registrant says: what it may
+// not say is not stored. The map is counted here, since the encoder allocates
+// for each of its keys; field numbers below 16 take one byte.
+func instanceSize(in *musterv1.Instance) int {
+	size := proto.Size(&musterv1.Instance{
+		Namespace: in.GetNamespace(), Service: in.GetService(), InstanceId: in.GetInstanceId(), Version: in.GetVersion(),
+		Endpoints: in.GetEndpoints(), Locality: in.GetLocality(), Weight: in.Weight, Lifecycle: in.GetLifecycle(), Shard: in.GetShard(),
+		Capabilities: in.GetCapabilities(), SchemaVersion: in.GetSchemaVersion(), Checks: in.GetChecks(), SelfHealth: in.GetSelfHealth(),
+	})
+	for key, value := range in.GetMetadata() {
+		size += 1 + protowire.SizeBytes(1+protowire.SizeBytes(len(key))+1+protowire.SizeBytes(len(value)))
+	}
+	return size
 }
 
 func checkVersion(r *report, at *path, version string) {

@@ -7,7 +7,7 @@
 //
 // Everything is pure: no clock, no I/O, no state. A [Validator] is immutable
 // and may be used from several goroutines. Accepting a typical instance takes
-// well under 2 microseconds and does not allocate; only refusals do.
+// about a microsecond and allocates twice at most; only refusals cost more.
 package validate
 
 import (
@@ -63,17 +63,22 @@ type path struct {
 func field(parent *path, name string) path          { return path{parent, name, -1} }
 func element(parent *path, name string, i int) path { return path{parent, name, i} }
 
-func (p *path) String() string {
+// String copies everything, so that the compiler can keep paths on the stack.
+func (p *path) String() string { return string(p.appendTo(nil)) }
+
+func (p *path) appendTo(text []byte) []byte {
 	if p == nil {
-		return ""
+		return text
 	}
-	text := p.parent.String()
-	if text != "" && p.name != "" {
-		text += "."
+	text = p.parent.appendTo(text)
+	if len(text) > 0 && p.name != "" {
+		text = append(text, '.')
 	}
-	text += p.name
+	text = append(text, p.name...)
 	if p.index >= 0 {
-		text += "[" + strconv.Itoa(p.index) + "]"
+		text = append(text, '[')
+		text = strconv.AppendInt(text, int64(p.index), 10)
+		text = append(text, ']')
 	}
 	return text
 }
