@@ -1,0 +1,347 @@
+//! Every text that users read. In one file, because both clients must say the same.
+//!
+//! The texts are without the prefix `muster: ` and the reason in brackets, which
+//! [`Error`](crate::Error) adds.
+
+use std::time::Duration;
+
+use crate::drain::DrainReport;
+
+/// A duration as people read it: `38ms`, `1.9s`, `41s`, `2m05s`, `3h12m`.
+pub(crate) fn duration(d: Duration) -> String {
+    let ms = d.as_millis();
+    let s = d.as_secs();
+    let tenth = (ms / 100) % 10;
+    if ms < 1_000 {
+        format!("{ms}ms")
+    } else if ms < 10_000 && tenth > 0 {
+        format!("{s}.{tenth}s")
+    } else if s < 60 {
+        format!("{s}s")
+    } else if s < 3_600 {
+        format!("{}m{:02}s", s / 60, s % 60)
+    } else {
+        format!("{}h{:02}m", s / 3_600, (s / 60) % 60)
+    }
+}
+
+/// The first four characters of a lease id, which is a secret.
+pub(crate) fn short_lease(lease_id: &str) -> &str {
+    let end = lease_id
+        .char_indices()
+        .nth(4)
+        .map_or(lease_id.len(), |(i, _)| i);
+    &lease_id[..end]
+}
+
+/// No server answers. `causes` has each server's address and last error.
+pub(crate) fn no_server(
+    causes: &[(String, String)],
+    attempts: u32,
+    elapsed: Duration,
+    retrying: bool,
+) -> String {
+    let list: Vec<String> = causes
+        .iter()
+        .map(|(address, cause)| format!("{address} ({cause})"))
+        .collect();
+    let attempts = if attempts == 1 {
+        "1 attempt".to_owned()
+    } else {
+        format!("{attempts} attempts")
+    };
+    let end = if retrying {
+        "still retrying"
+    } else {
+        "gave up"
+    };
+    format!(
+        "no registry server reachable: {}; {attempts} in {}, {end}. Is \"muster server\" running?",
+        list.join(", "),
+        duration(elapsed)
+    )
+}
+
+/// An endpoint's address that nobody else can dial.
+pub(crate) fn undialable(endpoint: &str, service: &str, address: &str) -> String {
+    format!(
+        "endpoint \"{endpoint}\" of {service}: address {address} cannot be dialled by others; pass a reachable \
+         address or use advertise_from(listener)"
+    )
+}
+
+/// A field of a request that breaks a rule.
+pub(crate) fn invalid(object: &str, field: &str, value: &str, allowed: &str) -> String {
+    format!("{object}: {field} \"{value}\" is not allowed: {allowed}")
+}
+
+/// The service was never registered. `similar` may be empty.
+pub(crate) fn service_unknown(
+    service: &str,
+    epoch: u64,
+    revision: u64,
+    similar: &[String],
+) -> String {
+    let mut text = format!(
+        "service \"{service}\" has never been registered (epoch {epoch}, revision {revision})"
+    );
+    if !similar.is_empty() {
+        text.push_str("; similar: ");
+        text.push_str(&similar.join(", "));
+    }
+    text
+}
+
+/// The service is empty since its last instance went. `how` is such as "deregistered".
+pub(crate) fn last_one_went(
+    service: &str,
+    how: &str,
+    ago: Option<Duration>,
+    instance: &str,
+    revision: u64,
+) -> String {
+    let ago = ago.map_or(String::new(), |d| format!(" {} ago", duration(d)));
+    format!("{service} has no instances: the last one {how}{ago} ({instance}, revision {revision})")
+}
+
+/// The service has no instances, for a reason other than that the last one went.
+pub(crate) fn no_instances(service: &str, why: &str) -> String {
+    format!("{service} has no instances: {why}")
+}
+
+/// Too few instances when the wait ended.
+pub(crate) fn too_few(selector: &str, have: usize, want: usize, waited: Duration) -> String {
+    format!(
+        "{selector} has {have} of {want} wanted instances after {}; still watching",
+        duration(waited)
+    )
+}
+
+/// No view arrived before the wait ended. `last` is the last error of the stream.
+pub(crate) fn no_view(selector: &str, waited: Duration, last: Option<&str>) -> String {
+    let last = last.map_or(String::new(), |e| format!(" (last error: {e})"));
+    format!(
+        "no view of {selector} within {}{last}; still retrying",
+        duration(waited)
+    )
+}
+
+/// A lease expired while the process was stopped. Logged, not returned.
+pub(crate) fn lease_expired_asleep(old: &str, ago: Duration, new: &str) -> String {
+    format!(
+        "lease {} expired {} ago while this process was not running; re-registered as {} [LEASE_EXPIRED]",
+        short_lease(old),
+        duration(ago),
+        short_lease(new)
+    )
+}
+
+/// A lease was lost for any other reason, and replaced. Logged, not returned.
+pub(crate) fn lease_lost(old: &str, new: &str) -> String {
+    format!(
+        "lease {} was lost; re-registered as {} [LEASE_UNKNOWN]",
+        short_lease(old),
+        short_lease(new)
+    )
+}
+
+/// A newer lease holds the instance.
+pub(crate) fn fenced(lease: Option<&str>, incarnation: Option<&str>, from: Option<&str>) -> String {
+    let by = match (lease, incarnation) {
+        (Some(lease), _) => format!("lease {}", short_lease(lease)),
+        (None, Some(incarnation)) => format!("incarnation {incarnation}"),
+        (None, None) => "a newer lease".to_owned(),
+    };
+    let from = from.map_or(String::new(), |address| format!(" from {address}"));
+    format!("fenced by {by}{from}; giving up")
+}
+
+/// How a drain ended. Logged by `serve`.
+pub(crate) fn drained(report: &DrainReport) -> String {
+    let all = report.confirmed + report.behind;
+    if report.behind == 0 {
+        return format!(
+            "drained: {}/{all} watchers confirmed in {}",
+            report.confirmed,
+            duration(report.elapsed)
+        );
+    }
+    let names: Vec<&str> = report
+        .behind_watchers
+        .iter()
+        .map(|w| {
+            if w.client_name.is_empty() {
+                w.address.as_str()
+            } else {
+                w.client_name.as_str()
+            }
+        })
+        .collect();
+    let more = if report.behind as usize > names.len() {
+        " …"
+    } else {
+        ""
+    };
+    format!(
+        "{} of {all} unconfirmed after {}: {}{more}",
+        report.behind,
+        duration(report.elapsed),
+        names.join(", ")
+    )
+}
+
+/// A server of another cluster answered.
+pub(crate) fn wrong_cluster(server: &str, theirs: &str, ours: &str) -> String {
+    format!(
+        "server {server} belongs to cluster {theirs}, expected {ours}; trying others. Check the server list"
+    )
+}
+
+/// A call after the end. `object` is such as "client".
+pub(crate) fn closed(object: &str) -> String {
+    format!("{object} is closed")
+}
+
+/// A call without an answer in time.
+pub(crate) fn deadline(op: &str, subject: &str, waited: Duration) -> String {
+    format!(
+        "{op} {subject}: no answer within {}; the outcome is unknown",
+        duration(waited)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drain::{DrainResult, DrainWatcher};
+    use crate::{Error, Reason};
+
+    #[test]
+    fn durations_read_well() {
+        for (ms, want) in [
+            (0, "0ms"),
+            (38, "38ms"),
+            (999, "999ms"),
+            (1_000, "1s"),
+            (1_900, "1.9s"),
+            (1_949, "1.9s"),
+            (5_000, "5s"),
+            (9_999, "9.9s"),
+            (12_345, "12s"),
+            (41_000, "41s"),
+            (125_000, "2m05s"),
+            (11_520_000, "3h12m"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(ms)), want);
+        }
+    }
+
+    #[test]
+    fn story_1_registry_not_running() {
+        let text = no_server(
+            &[("127.0.0.1:7070".into(), "connection refused".into())],
+            3,
+            Duration::from_millis(1_900),
+            true,
+        );
+        assert_eq!(
+            Error::new(Reason::NoServer, text).to_string(),
+            "muster: no registry server reachable: 127.0.0.1:7070 (connection refused); 3 attempts in 1.9s, \
+             still retrying. Is \"muster server\" running? [NO_SERVER]"
+        );
+    }
+
+    #[test]
+    fn story_2_undialable_address() {
+        assert_eq!(
+            Error::new(
+                Reason::InvalidEndpoint,
+                undialable("grpc", "shop/pay", "0.0.0.0:8080")
+            )
+            .to_string(),
+            "muster: endpoint \"grpc\" of shop/pay: address 0.0.0.0:8080 cannot be dialled by others; pass a \
+             reachable address or use advertise_from(listener) [INVALID_ENDPOINT]"
+        );
+    }
+
+    #[test]
+    fn story_7_typo_in_a_name() {
+        assert_eq!(
+            service_unknown("shop/paymnets", 7, 812, &["shop/payments".into()]),
+            "service \"shop/paymnets\" has never been registered (epoch 7, revision 812); similar: shop/payments"
+        );
+    }
+
+    #[test]
+    fn story_8_nobody_running() {
+        assert_eq!(
+            last_one_went(
+                "shop/pay",
+                "deregistered",
+                Some(Duration::from_secs(12)),
+                "pay-7",
+                811
+            ),
+            "shop/pay has no instances: the last one deregistered 12s ago (pay-7, revision 811)"
+        );
+    }
+
+    #[test]
+    fn story_11_drain() {
+        let mut report = DrainReport {
+            result: DrainResult::Complete,
+            confirmed: 14,
+            behind: 0,
+            unconfirmable: 0,
+            disconnected: 0,
+            behind_watchers: vec![],
+            safe_after: Duration::ZERO,
+            position: crate::Position::default(),
+            elapsed: Duration::from_millis(38),
+        };
+        assert_eq!(
+            drained(&report),
+            "drained: 14/14 watchers confirmed in 38ms"
+        );
+        report.result = DrainResult::Deadline;
+        report.confirmed = 12;
+        report.behind = 2;
+        report.elapsed = Duration::from_secs(5);
+        report.behind_watchers = vec![DrainWatcher {
+            client_name: "go-orders-3".into(),
+            address: "10.0.0.9:40000".into(),
+        }];
+        assert_eq!(
+            drained(&report),
+            "2 of 14 unconfirmed after 5s: go-orders-3 …"
+        );
+    }
+
+    #[test]
+    fn story_12_paused_process() {
+        assert_eq!(
+            lease_expired_asleep("9f3cabcd", Duration::from_secs(41), "9f40ffff"),
+            "lease 9f3c expired 41s ago while this process was not running; re-registered as 9f40 \
+             [LEASE_EXPIRED]"
+        );
+    }
+
+    #[test]
+    fn story_13_fenced() {
+        let text = |lease, incarnation, from| {
+            Error::new(Reason::Fenced, fenced(lease, incarnation, from)).to_string()
+        };
+        assert_eq!(
+            text(Some("9f40"), Some("812"), Some("10.0.3.7:51122")),
+            "muster: fenced by lease 9f40 from 10.0.3.7:51122; giving up [FENCED]"
+        );
+        assert_eq!(
+            text(None, Some("812"), None),
+            "muster: fenced by incarnation 812; giving up [FENCED]"
+        );
+        assert_eq!(
+            text(None, None, None),
+            "muster: fenced by a newer lease; giving up [FENCED]"
+        );
+    }
+}
