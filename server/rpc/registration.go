@@ -137,6 +137,8 @@ func (s registration) serveKeepAlive(stream grpc.BidiStreamingServer[musterv1.Ke
 		select {
 		case <-s.stopping:
 			return shuttingDown()
+		case <-stream.Context().Done():
+			return context.Canceled
 		case r := <-requests:
 			if errors.Is(r.err, io.EOF) {
 				return nil
