@@ -38,10 +38,12 @@ replace() {
 }
 
 check() {
-	local out changed=0
+	local out differences changed=0
 	while read -r out _; do
-		(cd "$1" && diff -rqN "$out" "$ROOT/$out") | sed -E "s|^Files (.*) and .* differ|not up to date: \1|" && true
-		diff -rqN "$1/$out" "$ROOT/$out" >/dev/null || changed=1
+		differences=$(cd "$1" && diff -rqN "$out" "$ROOT/$out" || true)
+		[[ -n $differences ]] || continue
+		changed=1
+		sed -E 's|^Files (.*) and .* differ$|not up to date: \1|' <<<"$differences"
 	done < <(present)
 	[[ $changed == 0 ]] || die "the generated files differ from the .proto files: run 'make generate' and commit"
 }
