@@ -38,11 +38,13 @@ func New(revision uint64, read Read) *Batch {
 	return &Batch{read: read, revision: revision, keys: make(map[string]*key)}
 }
 
-// Reset begins anew, as New does, and keeps memory that is safe to keep.
+// Reset begins anew, as New does. It reuses the slice that Commits returned,
+// but nothing that the commits in it refer to.
 func (b *Batch) Reset(revision uint64) {
 	b.revision = revision
 	b.full = false
-	b.commits = nil
+	clear(b.commits)
+	b.commits = b.commits[:0]
 	clear(b.keys)
 }
 
