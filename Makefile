@@ -22,7 +22,7 @@ build-rust: ## Build the Rust examples into bin/
 .PHONY: run demo
 run: build-go ## Run a registry server
 	@bin/muster server
-demo: build-go ## Run a server and some services that find each other
+demo: build ## Run a server and some services that find each other
 	@bin/demo
 
 ##@ Test

@@ -8,23 +8,24 @@ cd "$ROOT"
 
 build_go() {
 	need go "to build the server"
-	local version dir
+	local version dir program
 	version=$(git describe --tags --always --dirty 2>/dev/null || echo dev)
 	mkdir -p bin
 	# Without cgo the programs are static and run on any Linux. main.version is what `muster version` shows.
 	while read -r dir; do
-		CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$version" -o "bin/$(basename "$dir")" "$dir"
-		echo "built bin/$(basename "$dir")"
-	done < <(go_programs cmd examples)
+		program=$(basename "$dir")
+		# The examples exist in both languages.
+		[[ $dir != */examples/go/* ]] || program+=-go
+		CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$version" -o "bin/$program" "$dir"
+		echo "built bin/$program"
+	done < <(go_programs)
 }
 
-# go_programs FOLDER... prints the folders of main packages below the given ones.
+# go_programs prints the folders of the programs that users run.
 go_programs() {
-	local folder
-	for folder in "$@"; do
-		[[ -n $(git ls-files --cached --others --exclude-standard -- "$folder/**.go" "$folder/*.go") ]] || continue
-		(cd "$folder" && go list -f '{{if eq .Name "main"}}{{.Dir}}{{end}}' ./...)
-	done
+	local dirs
+	mapfile -t dirs < <(go list -m -f '{{.Dir}}/...')
+	go list -e -f '{{if eq .Name "main"}}{{.Dir}}{{end}}' "${dirs[@]}" | grep -E "^$ROOT/(cmd|examples)/"
 }
 
 build_rust() {
