@@ -21,7 +21,7 @@ use super::deadline::{Budget, Deadline};
 use super::endpoint::EndpointKey;
 use super::failure::Failure;
 use super::lane::Place;
-use super::pick::{Pick, pick};
+use super::pick::{Pick, Table, pick};
 use super::request::{Payload, Pump, read_ahead};
 use super::response::{Exchange, ResponseBody, passed, tidy};
 use super::status::{is_connection_lost, is_unprocessed};
@@ -77,7 +77,8 @@ pub(crate) async fn call(
         patient_until: patience.map(|wait| Instant::now() + wait.0),
         parts,
         stage: &stage,
-        avoid: None,
+        refused: None,
+        missed: None,
         used_up: 0,
     };
     let (response, exchange, deadline) = match deadline {
@@ -127,8 +128,10 @@ struct Call<'a> {
     budget: Option<Budget>,
     patient_until: Option<Instant>,
     stage: &'a Stage,
-    /// The lane not to be chosen again.
-    avoid: Option<u64>,
+    /// The lane that did not process this request: it is not asked again.
+    refused: Option<u64>,
+    /// A table, by its sequence number, and one of its lanes that was shut after it was made.
+    missed: Option<(u64, u64)>,
     /// The last table that is of no use any more.
     used_up: u64,
 }
@@ -180,11 +183,7 @@ impl Call<'_> {
                     Err(Unsent::Shut) => {}
                 }
             }
-            // The lane was shut after the table was made. Another of the same table may be open;
-            // if that one is shut as well, the next table is not far.
-            if self.avoid.replace(lane.id).is_some() {
-                self.used_up = sequence;
-            }
+            self.miss(sequence, lane.id);
         };
         let lane = Arc::clone(&place.lane);
         self.stage.sent_to(Some(&lane.key));
@@ -205,7 +204,7 @@ impl Call<'_> {
                 let status = exchange.failed(&error, self.budget);
                 let unsent = is_connection_lost(&error) && !lane.wire.was_sent(id);
                 if unsent || is_unprocessed(&error) {
-                    self.avoid = Some(lane.id);
+                    self.refused = Some(lane.id);
                     Sent::Unprocessed(status)
                 } else {
                     Sent::Failed(status)
@@ -214,17 +213,36 @@ impl Call<'_> {
         })
     }
 
+    /// Notes that a lane was shut after its table was made. Another of the same table may be open;
+    /// if one more is shut, or one is to be avoided anyway, the next table is worth the wait: a
+    /// lane that shuts always brings one.
+    fn miss(&mut self, sequence: u64, lane: u64) {
+        let again = self.missed.is_some_and(|(table, _)| table == sequence);
+        if again || self.refused.is_some() {
+            self.used_up = sequence;
+        } else {
+            self.missed = Some((sequence, lane));
+        }
+    }
+
+    /// The index of the entry not to choose from a table.
+    fn avoid(&self, table: &Table<Entry>) -> Option<usize> {
+        let missed = self
+            .missed
+            .filter(|&(sequence, _)| sequence == table.sequence);
+        let lane = self.refused.or(missed.map(|(_, lane)| lane))?;
+        table
+            .entries
+            .iter()
+            .position(|entry| entry.conn.lane.id == lane)
+    }
+
     /// Waits for an entry to send to. Returns it with the sequence number of its table.
     async fn choose(&self) -> Result<(u64, Entry), Status> {
         loop {
             let (sequence, failure) = {
                 let table = self.core.table.load();
-                let avoid = self.avoid.and_then(|id| {
-                    table
-                        .entries
-                        .iter()
-                        .position(|entry| entry.conn.lane.id == id)
-                });
+                let avoid = self.avoid(&table);
                 if table.sequence <= self.used_up {
                     (table.sequence, None)
                 } else {
@@ -250,10 +268,11 @@ impl Call<'_> {
         }
     }
 
-    /// The only entry is the one to avoid. If it is still open, it refused this request.
+    /// The only entry is the one to avoid. That is final if it refused this request and is there
+    /// to stay; one that was shut is about to leave the table.
     fn excluded(&self, entry: &Entry) -> Option<Status> {
         let lane = &entry.conn.lane;
-        lane.gate.is_open().then(|| {
+        (self.refused.is_some() && lane.gate.is_open()).then(|| {
             let address = lane.key.to_string();
             let cause = "the peer had no room for it";
             Failure::refused(&self.core.target, &address, cause).to_status()

@@ -28,7 +28,7 @@ async fn no_request_is_sent_to_what_is_gone() {
             })
         })
         .collect();
-    for round in 0..300 {
+    for round in 0..100 {
         let (drained, other) = if round % 2 == 0 {
             ("a:1", "b:1")
         } else {
@@ -46,11 +46,7 @@ async fn no_request_is_sent_to_what_is_gone() {
             probe.metadata_mut().insert("probe", "now".parse().unwrap());
             Client::new(&channel).send("/t/echo", probe).await.unwrap();
         }
-        let requests = peers[round % 2].requests();
-        let probes = requests
-            .iter()
-            .filter(|r| r.headers().contains_key("probe"))
-            .count();
+        let probes = peers[round % 2].count(|request| request.headers().contains_key("probe"));
         assert_eq!(probes, 0, "round {round}: {drained} got requests");
         peers[(round + 1) % 2].forget();
         source.weigh(&[("a:1", 1), ("b:1", 1)]);

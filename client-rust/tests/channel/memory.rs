@@ -207,6 +207,15 @@ impl Peer {
         self.requests.borrow().clone()
     }
 
+    /// How many requests are of a kind.
+    pub(crate) fn count(&self, kind: impl Fn(&Request<()>) -> bool) -> usize {
+        self.requests
+            .borrow()
+            .iter()
+            .filter(|request| kind(request))
+            .count()
+    }
+
     /// Forgets the requests that have come.
     pub(crate) fn forget(&self) {
         self.requests.send_modify(Vec::clear);
