@@ -1,0 +1,106 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// closeGrace is how long processes have to end by themselves in Close.
+const closeGrace = 3 * time.Second
+
+// Language is that of an example program and of the client in it.
+type Language string
+
+// The languages that there is a client for.
+const (
+	Go   Language = "go"
+	Rust Language = "rust"
+)
+
+// Languages are all of them.
+func Languages() []Language { return []Language{Go, Rust} }
+
+// Other is the other language.
+func (l Language) Other() Language {
+	if l == Go {
+		return Rust
+	}
+	return Go
+}
+
+// Fleet is a set of processes that ends together. It is safe for concurrent
+// use.
+type Fleet struct {
+	// Context ends when a process ends unasked, with that as its cause, and when
+	// the parent context ends.
+	Context context.Context //nolint:containedctx // the fleet's own lifetime
+	// Notice is called with each event of each process, in its order; set it
+	// before the first process starts. It may be nil and must not block.
+	Notice func(process string, e Event)
+
+	bin    string
+	cancel context.CancelCauseFunc
+
+	mu        sync.Mutex
+	processes []*Process
+}
+
+// New makes a fleet of the programs in the folder bin. The error names the
+// first program that is missing.
+func New(ctx context.Context, bin string) (*Fleet, error) {
+	for _, name := range []string{"muster", "greeter-go", "caller-go", "greeter-rust", "caller-rust"} {
+		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
+			return nil, fmt.Errorf("program %s is missing: run \"make build\" first: %w", name, err)
+		}
+	}
+	f := &Fleet{bin: bin}
+	f.Context, f.cancel = context.WithCancelCause(ctx)
+	return f, nil
+}
+
+// Start runs a program of the folder under a name of its own.
+func (f *Fleet) Start(name, program string, args ...string) (*Process, error) {
+	notice := func(e Event) {
+		if f.Notice != nil {
+			f.Notice(name, e)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := context.Cause(f.Context); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	p, err := start(name, filepath.Join(f.bin, program), args, notice, f.cancel)
+	if err != nil {
+		return nil, err
+	}
+	f.processes = append(f.processes, p)
+	return p, nil
+}
+
+// Close ends every process, newest first asked and all at once: SIGTERM, and
+// after 3 s SIGKILL. It returns when all are gone and is idempotent.
+func (f *Fleet) Close() {
+	f.cancel(context.Canceled)
+	f.mu.Lock()
+	processes := f.processes
+	f.processes = nil
+	f.mu.Unlock()
+	for _, p := range processes {
+		// One that was stopped must run to hear the rest. Errors: it is gone.
+		_ = p.Signal(syscall.SIGTERM)
+		_ = p.Signal(syscall.SIGCONT)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	for _, p := range processes {
+		if _, err := p.Wait(ctx); err != nil {
+			p.Kill()
+		}
+	}
+}
