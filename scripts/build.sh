@@ -25,7 +25,7 @@ build_go() {
 go_programs() {
 	local dirs
 	mapfile -t dirs < <(go list -m -f '{{.Dir}}/...')
-	go list -e -f '{{if eq .Name "main"}}{{.Dir}}{{end}}' "${dirs[@]}" | grep -E "^$ROOT/(cmd|examples)/"
+	go list -e -f '{{if eq .Name "main"}}{{.Dir}}{{end}}' "${dirs[@]}" 2> >(grep -v 'matched no packages' >&2) | grep -E "^$ROOT/(cmd|examples)/"
 }
 
 build_rust() {

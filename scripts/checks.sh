@@ -85,7 +85,11 @@ check_buf_breaking() {
 	scripts/tools.sh buf
 	local released=proto/released/muster.v1.binpb
 	[[ -f $released ]] || { echo "nothing is released yet"; return 0; }
-	buf breaking proto --path proto/muster/v1 --against "$released"
+	local now
+	now=$(mktemp --suffix .binpb)
+	buf build proto --path proto/muster/v1 --exclude-source-info -o "$now"
+	buf breaking "$now" --against "$released"
+	rm -f "$now"
 }
 
 check_generated() { scripts/generate.sh --check; }

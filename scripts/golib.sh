@@ -18,7 +18,7 @@ need_race() {
 go_packages() {
 	local dirs
 	mapfile -t dirs < <(go list -m -f '{{.Dir}}/...')
-	go list -e -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${dirs[@]}" | grep . || true
+	go list -e -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${dirs[@]}" 2> >(grep -v 'matched no packages' >&2) | grep . || true
 }
 
 in_suite_folder() { grep -E "^$ROOT(/.*)?/$1(/|\$)" || true; }
