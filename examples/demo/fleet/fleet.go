@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -81,6 +82,18 @@ func (f *Fleet) Start(name, program string, args ...string) (*Process, error) {
 	}
 	f.processes = append(f.processes, p)
 	return p, nil
+}
+
+// Report is what each process wrote to its standard error last, for whoever has
+// to find out what went wrong.
+func (f *Fleet) Report() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var report strings.Builder
+	for _, p := range f.processes {
+		fmt.Fprintf(&report, "%s (%d events):\n%s\n", p.Name, p.Journal.Mark(), p.Stderr())
+	}
+	return report.String()
 }
 
 // Close ends every process, newest first asked and all at once: SIGTERM, and
