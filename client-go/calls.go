@@ -1,0 +1,80 @@
+package muster
+
+import (
+	"context"
+	"time"
+
+	"github.com/muster-registry/muster/client-go/internal/backoff"
+)
+
+// attempt is one try of a unary call at one server.
+type attempt func(ctx context.Context, s *server) error
+
+// call makes a unary call: it finds a server, tries, and on an error that may
+// pass tries again, elsewhere first, until ctx ends. Every call of the contract
+// may be repeated safely. A ctx without deadline gets callTimeout.
+func (c *Client) call(ctx context.Context, op, subject string, do attempt) *Error {
+	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
+	defer cancel()
+	stop := context.AfterFunc(c.ctx, cancel)
+	defer stop()
+	var retries backoff.Backoff
+	for tries := 1; ; tries++ {
+		err := c.try(ctx, op, subject, do)
+		if err != nil && c.ctx.Err() != nil {
+			return closedError("client")
+		}
+		if err == nil || !err.Retryable() || err.Reason == ReasonEpochChanged || err.Reason == ReasonDeadline && ctx.Err() != nil {
+			return err
+		}
+		if ctx.Err() == nil && tries%len(c.servers.list) != 0 && err.RetryAfter == 0 && err.Reason != ReasonNoServer {
+			continue // the next server at once
+		}
+		if !sleep(ctx, max(err.RetryAfter, retries.Next(c.config.backoffCap(), c.config.words()))) {
+			return c.gaveUp(ctx, op, subject, err)
+		}
+	}
+}
+
+// try is one attempt at whichever server serves.
+func (c *Client) try(ctx context.Context, op, subject string, do attempt) *Error {
+	s, err := c.servers.acquire(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := do(ctx, s); err != nil {
+		e := fromStatus(ctx, err, op, subject, s.address)
+		if e.Retryable() && e.Reason != ReasonConflict && e.Reason != ReasonOverloaded {
+			c.servers.failed(s)
+		}
+		return e
+	}
+	return nil
+}
+
+// gaveUp is the error of a call whose time ran out between attempts.
+func (c *Client) gaveUp(ctx context.Context, op, subject string, last *Error) *Error {
+	if c.ctx.Err() != nil {
+		return closedError("client")
+	}
+	return contextError(ctx, op, subject, last)
+}
+
+func withDefaultTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// sleep waits and tells whether it did until the end.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,153 @@
+package muster
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/muster-registry/muster/client-go/internal/backoff"
+)
+
+// Version is the release of this library, sent with every call.
+const Version = "0.1.0"
+
+// Settings that both clients share and that nobody needed to change yet.
+const (
+	// protocolVersion is the version of the protocol that this client speaks.
+	protocolVersion = "1"
+	// connectTimeout bounds one attempt to reach one server, so that three
+	// servers fit into one TTL.
+	connectTimeout = 3 * time.Second
+	// callTimeout bounds a call whose caller gave no deadline.
+	callTimeout = 5 * time.Second
+	// transportKeepaliveTime is after how much silence a connection to the
+	// registry is probed, transportKeepaliveTimeout how long that may take.
+	transportKeepaliveTime    = 10 * time.Second
+	transportKeepaliveTimeout = 5 * time.Second
+	// idleStreamTimeout is after how much silence a watch stream is reopened:
+	// before its views become STALE.
+	idleStreamTimeout = 25 * time.Second
+	// streamLifetime is the mean life of a watch stream, ±20 %; it spreads
+	// clients over servers.
+	streamLifetime = time.Hour
+	// closeTimeout bounds Close.
+	closeTimeout = 5 * time.Second
+)
+
+// Config holds every setting of a Client. Options change it; the defaults are
+// those of [New].
+type Config struct {
+	// Servers of the registry, host:port. Tried in order, from the one that
+	// served last.
+	Servers []string
+	// Name by which people recognise this client in the registry; default
+	// empty. At most 128 bytes.
+	Name string
+	// TLS for connections to the registry; default nil, plaintext.
+	TLS *tls.Config
+	// TTL of leases: how long the registry waits for a silent process before
+	// its instances expire. 1 s to 1 h, default 15 s, whole milliseconds.
+	TTL time.Duration
+	// FreshFor is the age up to which a view is FRESH; default 30 s.
+	FreshFor time.Duration
+	// StaleFor is the age up to which a view is STALE, EXPIRED beyond;
+	// default 10 min. An expired view is still served.
+	StaleFor time.Duration
+	// Logger for what operators should know; default silent. Leases appear in
+	// it by their first four characters.
+	Logger *slog.Logger
+	// Dial opens connections to the registry; default TCP.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+
+	// words are random; tests replace them.
+	words func() uint64
+}
+
+// Option changes one setting of a Config.
+type Option func(*Config)
+
+// WithName sets Config.Name.
+func WithName(name string) Option { return func(c *Config) { c.Name = name } }
+
+// WithTLS sets Config.TLS.
+func WithTLS(config *tls.Config) Option { return func(c *Config) { c.TLS = config } }
+
+// WithTTL sets Config.TTL.
+func WithTTL(ttl time.Duration) Option { return func(c *Config) { c.TTL = ttl } }
+
+// WithFreshness sets Config.FreshFor and Config.StaleFor.
+func WithFreshness(freshFor, staleFor time.Duration) Option {
+	return func(c *Config) { c.FreshFor, c.StaleFor = freshFor, staleFor }
+}
+
+// WithLogger sets Config.Logger.
+func WithLogger(logger *slog.Logger) Option { return func(c *Config) { c.Logger = logger } }
+
+// WithDial sets Config.Dial.
+func WithDial(dial func(ctx context.Context, address string) (net.Conn, error)) Option {
+	return func(c *Config) { c.Dial = dial }
+}
+
+// newConfig applies options to the defaults and validates the result.
+func newConfig(servers []string, options []Option) (Config, error) {
+	c := Config{
+		Servers:  append([]string(nil), servers...),
+		TTL:      15 * time.Second,
+		FreshFor: 30 * time.Second,
+		StaleFor: 10 * time.Minute,
+		Logger:   slog.New(slog.DiscardHandler),
+		Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		},
+		words: rand.Uint64,
+	}
+	for _, o := range options {
+		o(&c)
+	}
+	if err := c.validate(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+func (c *Config) validate() *Error {
+	if len(c.Servers) == 0 {
+		return newError(ReasonInvalidArgument, codes.InvalidArgument, "new", "", textNoServers())
+	}
+	for _, s := range c.Servers {
+		if _, port, err := net.SplitHostPort(s); err != nil || port == "" || strings.Contains(s, "/") {
+			return newError(ReasonInvalidArgument, codes.InvalidArgument, "new", s, textServerAddress(s))
+		}
+	}
+	switch {
+	case len(c.Name) > 128 || strings.ContainsFunc(c.Name, notPrintable):
+		return optionError("Name", c.Name, "use at most 128 printable ASCII characters")
+	case c.TTL < time.Second || c.TTL > time.Hour || c.TTL%time.Millisecond != 0:
+		return optionError("TTL", c.TTL, "use 1s to 1h in whole milliseconds")
+	case c.FreshFor <= 0 || c.StaleFor <= c.FreshFor:
+		return optionError("StaleFor", c.StaleFor, "it must be longer than FreshFor, which must be positive")
+	case c.Logger == nil:
+		return optionError("Logger", "nil", "leave the option out for silence")
+	case c.Dial == nil:
+		return optionError("Dial", "nil", "leave the option out for TCP")
+	}
+	return nil
+}
+
+func notPrintable(r rune) bool { return r < ' ' || r > '~' }
+
+func optionError(name string, value any, allowed string) *Error {
+	return newError(ReasonInvalidArgument, codes.InvalidArgument, "new", name, textOption(name, value, allowed))
+}
+
+// backoffCap is the longest delay between attempts of sessions: a third of
+// the TTL, and at most what it is for endpoints.
+func (c *Config) backoffCap() time.Duration {
+	return min(sessionBackoffCap(c.TTL), backoff.EndpointCap)
+}

@@ -1,0 +1,248 @@
+package muster
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Every text that users read stands here, so that the Go and the Rust client
+// say the same. The reason in brackets is added by Error.
+
+// shortLease is how a lease is named to people: its id is a secret.
+func shortLease(id string) string {
+	return id[:min(len(id), 4)]
+}
+
+// seconds writes a duration as people do: "38ms", "1.9s", "41s", "2m05s",
+// "3h12m".
+func seconds(d time.Duration) string {
+	whole := int64(d / time.Second)
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%dms", max(d.Milliseconds(), 0))
+	case d < 10*time.Second:
+		return d.Truncate(100 * time.Millisecond).String()
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", whole)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", whole/60, whole%60)
+	default:
+		return fmt.Sprintf("%dh%02dm", whole/3600, whole/60%60)
+	}
+}
+
+func textNoServers() string {
+	return "no registry servers given; pass at least one address, such as 127.0.0.1:7070"
+}
+
+func textServerAddress(value string) string {
+	return fmt.Sprintf("registry server %q is no host:port, such as 127.0.0.1:7070", value)
+}
+
+func textOption(name string, value any, allowed string) string {
+	return fmt.Sprintf("option %s: %v is not allowed; %s", name, value, allowed)
+}
+
+// serverFailure is one server that was tried and why it did not serve.
+type serverFailure struct {
+	server string
+	cause  string
+}
+
+// textNoServer is story 1. goesOn tells whether somebody is still retrying.
+func textNoServer(failures []serverFailure, attempts int, since time.Duration, goesOn bool) string {
+	tried := make([]string, len(failures))
+	for i, f := range failures {
+		tried[i] = fmt.Sprintf("%s (%s)", f.server, f.cause)
+	}
+	end := "gave up"
+	if goesOn {
+		end = "still retrying"
+	}
+	noun := "attempts"
+	if attempts == 1 {
+		noun = "attempt"
+	}
+	return fmt.Sprintf("no registry server reachable: %s; %d %s in %s, %s. Is \"muster server\" running?",
+		strings.Join(tried, ", "), attempts, noun, seconds(since), end)
+}
+
+func textNoAnswer(after time.Duration) string { return "no answer within " + seconds(after) }
+
+// textPlaintext is story 14.
+func textPlaintext(server string) string {
+	return fmt.Sprintf("server %s speaks plaintext, TLS was configured", server)
+}
+
+func textWrongCluster(server, got, want string) string {
+	return fmt.Sprintf("server %s belongs to cluster %s, expected %s; trying others. Check the server list",
+		server, got, want)
+}
+
+func textProtocolNotServed(server string, oldest, newest uint32) string {
+	return fmt.Sprintf("server %s serves protocol versions %d to %d, this client speaks %s; upgrade one of them",
+		server, oldest, newest, protocolVersion)
+}
+
+// textUnspecifiedAddress is story 2.
+func textUnspecifiedAddress(endpoint, service, address string) string {
+	return fmt.Sprintf("endpoint %q of %s: address %s cannot be dialled by others; "+
+		"pass a reachable address or use AdvertiseFrom(listener)", endpoint, service, address)
+}
+
+func textField(subject, field, value, allowed string) string {
+	return fmt.Sprintf("%s: %s %q is not allowed: %s", subject, field, value, allowed)
+}
+
+func textNoAdvertised(listener string) string {
+	return fmt.Sprintf("listener %s: no address of this machine can be dialled by others; "+
+		"set POD_IP or pass an address", listener)
+}
+
+func textServerError(op, subject, server, message string) string {
+	what := strings.TrimSpace(op + " " + subject)
+	if server == "" {
+		return what + ": " + message
+	}
+	return fmt.Sprintf("%s: server %s: %s", what, server, message)
+}
+
+func textClosed(object string) string { return object + " is closed" }
+
+func textWhyEnded(reason Reason) string {
+	if reason == ReasonDeadline {
+		return "the deadline passed"
+	}
+	return "the caller gave up"
+}
+
+func textGaveUp(op, subject string, reason Reason, last *Error) string {
+	text := strings.TrimSpace(op+" "+subject) + ": " + textWhyEnded(reason)
+	if last != nil {
+		text += "; last: " + last.text()
+	}
+	return text
+}
+
+// textWithdrawn is story 4: what a Register that was given up leaves behind.
+func textWithdrawn(subject, why string) string {
+	return fmt.Sprintf("register %s: %s; nothing stays registered", subject, why)
+}
+
+// textServiceUnknown is story 7.
+func textServiceUnknown(service ServiceName, at Position, similar []string) string {
+	text := fmt.Sprintf("service %q has never been registered (epoch %d, revision %d)",
+		service.String(), at.Epoch, at.Revision)
+	if len(similar) > 0 {
+		text += "; similar: " + strings.Join(similar, ", ")
+	}
+	return text
+}
+
+// textLastOneWent is story 8. ago is negative if the moment is unknown.
+func textLastOneWent(service ServiceName, how string, ago time.Duration, id string, revision uint64) string {
+	when := ""
+	if ago >= 0 {
+		when = " " + seconds(ago) + " ago"
+	}
+	return fmt.Sprintf("%s has no instances: the last one %s%s (%s, revision %d)", service, how, when, id, revision)
+}
+
+// textNoInstances is for a service that is empty for another reason than that
+// its last instance went.
+func textNoInstances(service ServiceName, why string) string {
+	return fmt.Sprintf("%s has no instances: %s", service, why)
+}
+
+func textServiceForbidden(service ServiceName) string {
+	return fmt.Sprintf("%s may not be seen with these credentials", service)
+}
+
+// textNoView is for a first view that did not come. last may be nil.
+func textNoView(selector string, waited time.Duration, last *Error) string {
+	because := ""
+	if last != nil {
+		because = " (last error: " + last.text() + ")"
+	}
+	return fmt.Sprintf("no view of %s within %s%s; still retrying", selector, seconds(waited), because)
+}
+
+func textNoViewYet(selector string) string { return fmt.Sprintf("no view of %s yet", selector) }
+
+func textTooFew(selector string, have, want int, waited time.Duration) string {
+	return fmt.Sprintf("%s has %d of %d wanted instances after %s; still watching", selector, have, want, seconds(waited))
+}
+
+// textDrained and textDrainBehind are story 11.
+func textDrained(confirmed, all uint32, took time.Duration) string {
+	return fmt.Sprintf("drained: %d/%d watchers confirmed in %s", confirmed, all, seconds(took))
+}
+
+func textDrainBehind(behind, all uint32, took time.Duration, names []string) string {
+	text := fmt.Sprintf("%d of %d unconfirmed after %s", behind, all, seconds(took))
+	if len(names) > 0 {
+		text += ": " + strings.Join(names, ", ")
+	}
+	if int(behind) > len(names) {
+		text += " …"
+	}
+	return text
+}
+
+// textLeaseExpired is story 12: a process that did not run past its TTL.
+func textLeaseExpired(lease string, ago time.Duration, next string) string {
+	return fmt.Sprintf("lease %s expired %s ago while this process was not running; re-registered as %s [%s]",
+		shortLease(lease), seconds(ago), shortLease(next), ReasonLeaseExpired)
+}
+
+// textLeaseLost is for a lease that was lost for any other reason.
+func textLeaseLost(lease, next string) string {
+	return fmt.Sprintf("lease %s was lost; re-registered as %s [%s]",
+		shortLease(lease), shortLease(next), ReasonLeaseUnknown)
+}
+
+func textLeaseGone(lease string) string {
+	return fmt.Sprintf("lease %s was lost; registering again", shortLease(lease))
+}
+
+func textLostWhileDraining(lease string) string {
+	return fmt.Sprintf("lease %s was lost while draining; not registered again", shortLease(lease))
+}
+
+// textFenced is story 13. Servers name the holder as far as they may.
+func textFenced(metadata map[string]string) string {
+	holder := "a newer lease"
+	switch {
+	case metadata["lease"] != "":
+		holder = "lease " + shortLease(metadata["lease"])
+	case metadata["incarnation"] != "":
+		holder = "incarnation " + metadata["incarnation"]
+	}
+	if from := metadata["address"]; from != "" {
+		holder += " from " + from
+	}
+	return fmt.Sprintf("fenced by %s; giving up", holder)
+}
+
+func textUnconfirmed(reason string, retry time.Duration) string {
+	return fmt.Sprintf("the server cannot confirm the lease (%s); next try in %s", reason, seconds(retry))
+}
+
+func textKeepaliveBroken(err *Error) string { return "keepalive: " + err.text() }
+
+func textUnanswered(server string, after time.Duration) string {
+	return fmt.Sprintf("server %s left a keepalive unanswered for %s", server, seconds(after))
+}
+
+func textQuietStream(server string, after time.Duration) string {
+	return fmt.Sprintf("server %s sent no frame for %s", server, seconds(after))
+}
+
+func textEpochBehind(server string, got, want uint64) string {
+	return fmt.Sprintf("server %s serves epoch %d, epoch %d was seen before", server, got, want)
+}
+
+func textViolation(server, what string) string {
+	return fmt.Sprintf("server %s broke the protocol: %s", server, what)
+}

@@ -1,0 +1,211 @@
+package muster
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+)
+
+// maxMessage is the largest message taken from a registry: a Lookup may answer
+// 10,000 instances.
+const maxMessage = 64 << 20
+
+// server is one registry server and the one connection to it. A connection
+// that fails is thrown away and made anew by the next attempt, so that how
+// often it is tried is decided here and not in the transport.
+type server struct {
+	address string
+	all     *servers
+
+	// busy is held while connecting; it is a channel so that waiting ends with
+	// the waiter's context.
+	busy chan struct{}
+	// conn is written while holding busy, and read anywhere.
+	conn atomic.Pointer[grpc.ClientConn]
+	// introduced is set once the connection told which server it reached, and
+	// unset by each new dial.
+	introduced atomic.Bool
+	closed     atomic.Bool
+	// cause is why the last dial or handshake failed.
+	cause atomic.Pointer[string]
+}
+
+func newServer(address string, all *servers) *server {
+	return &server{address: address, all: all, busy: make(chan struct{}, 1)}
+}
+
+// connect makes sure that there is a connection whose server answered and is
+// ours. It takes at most connectTimeout.
+func (s *server) connect(ctx context.Context) *Error {
+	select {
+	case s.busy <- struct{}{}:
+		defer func() { <-s.busy }()
+	case <-ctx.Done():
+		return contextError(ctx, "connect", s.address, nil)
+	}
+	if s.closed.Load() {
+		return closedError("client")
+	}
+	conn := s.conn.Load()
+	if conn != nil && s.introduced.Load() && conn.GetState() == connectivity.Ready {
+		return nil
+	}
+	if conn == nil || conn.GetState() == connectivity.TransientFailure {
+		s.drop()
+		fresh, err := s.dial()
+		if err != nil {
+			return err
+		}
+		conn = fresh
+	}
+	if err := s.introduce(ctx, conn); err != nil {
+		s.drop()
+		return err
+	}
+	return nil
+}
+
+func (s *server) dial() (*grpc.ClientConn, *Error) {
+	creds := insecure.NewCredentials()
+	if s.all.config.TLS != nil {
+		creds = newServerTLS(s, s.all.config.TLS)
+	}
+	conn, err := grpc.NewClient("passthrough:///"+s.address,
+		grpc.WithTransportCredentials(creds),
+		grpc.WithContextDialer(s.dialTransport),
+		grpc.WithNoProxy(),
+		grpc.WithIdleTimeout(0),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time: transportKeepaliveTime, Timeout: transportKeepaliveTimeout,
+		}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithUnaryInterceptor(unaryMetadata(s.all.config.Name)),
+		grpc.WithStreamInterceptor(streamMetadata(s.all.config.Name)),
+	)
+	if err != nil {
+		return nil, newError(ReasonInvalidArgument, codes.InvalidArgument, "connect", s.address, err.Error())
+	}
+	s.conn.Store(conn)
+	return conn, nil
+}
+
+// dialTransport opens one transport and keeps the cause if it cannot.
+func (s *server) dialTransport(ctx context.Context, address string) (net.Conn, error) {
+	s.introduced.Store(false)
+	transport, err := s.all.config.Dial(ctx, address)
+	if err != nil {
+		s.failedWith(dialCause(err))
+	}
+	return transport, err
+}
+
+// introduce asks the server who it is: that proves that it answers at all, and
+// that it speaks our protocol and belongs to our cluster.
+func (s *server) introduce(ctx context.Context, conn *grpc.ClientConn) *Error {
+	s.cause.Store(nil)
+	attempt, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	info, err := musterv1.NewServerServiceClient(conn).GetServerInfo(attempt, &musterv1.GetServerInfoRequest{})
+	if err != nil {
+		if ctx.Err() == nil && attempt.Err() != nil {
+			s.failedWith(textNoAnswer(connectTimeout))
+		}
+		return fromStatus(ctx, err, "connect", s.address, s.address)
+	}
+	if info.GetOldestProtocol() > 1 || info.GetNewestProtocol() < 1 {
+		return protocolError(s.address, info.GetOldestProtocol(), info.GetNewestProtocol())
+	}
+	if err := s.all.checkCluster(s.address, info.GetClusterId()); err != nil {
+		return err
+	}
+	s.introduced.Store(true)
+	return nil
+}
+
+func (s *server) failedWith(cause string) { s.cause.Store(&cause) }
+
+// causeOf is the shortest true reason why a connection failed.
+func (s *server) causeOf(err *Error) string {
+	if cause := s.cause.Load(); cause != nil {
+		return *cause
+	}
+	if err.Reason == ReasonDeadline {
+		return "no answer yet"
+	}
+	return err.text()
+}
+
+// drop closes the connection. The caller holds busy.
+func (s *server) drop() {
+	if conn := s.conn.Swap(nil); conn != nil {
+		conn.Close()
+	}
+}
+
+// close ends the connection for good. All calls on it must have ended.
+func (s *server) close() {
+	s.closed.Store(true)
+	s.busy <- struct{}{}
+	defer func() { <-s.busy }()
+	s.drop()
+}
+
+func (s *server) registrations() musterv1.RegistrationServiceClient {
+	return musterv1.NewRegistrationServiceClient(s.channel())
+}
+
+func (s *server) discovery() musterv1.DiscoveryServiceClient {
+	return musterv1.NewDiscoveryServiceClient(s.channel())
+}
+
+// channel is the connection, or one that refuses if it was dropped meanwhile.
+func (s *server) channel() grpc.ClientConnInterface {
+	if conn := s.conn.Load(); conn != nil {
+		return conn
+	}
+	return droppedConnection{s.address}
+}
+
+func noServerError(failures []serverFailure, attempts int, since time.Duration) *Error {
+	e := newError(ReasonNoServer, codes.Unavailable, "connect", "", textNoServer(failures, attempts, since, true))
+	e.gaveUpMessage = textNoServer(failures, attempts, since, false)
+	return e
+}
+
+func wrongClusterError(address, got, want string) *Error {
+	e := newError(ReasonWrongCluster, codes.FailedPrecondition, "connect", address, textWrongCluster(address, got, want))
+	e.Server = address
+	return e
+}
+
+func protocolError(address string, oldest, newest uint32) *Error {
+	return newError(ReasonProtocolNotServed, codes.FailedPrecondition, "connect", address,
+		textProtocolNotServed(address, oldest, newest))
+}
+
+// dialCause is the innermost error of a dial, such as "connection refused".
+func dialCause(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return textNoAnswer(connectTimeout)
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}

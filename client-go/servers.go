@@ -1,0 +1,141 @@
+package muster
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// servers is the list of registry servers and which of them serves. It is safe
+// for concurrent use.
+type servers struct {
+	config *Config
+	list   []*server
+
+	mu sync.Mutex
+	// current is the index of the server that is tried first.
+	current int
+	// clusterID is that of the first server that answered; others are errors.
+	clusterID string
+	// failing is when the present outage began; zero while a server serves.
+	failing  time.Time
+	attempts int
+	lastErr  *Error
+}
+
+func newServers(config *Config) *servers {
+	s := &servers{config: config}
+	for _, address := range config.Servers {
+		s.list = append(s.list, newServer(address, s))
+	}
+	return s
+}
+
+// acquire returns a server that answers: the current one, else the first that
+// does, trying each once, `avoid` last. Without one the error is NO_SERVER and
+// says what became of each.
+func (s *servers) acquire(ctx context.Context, avoid *server) (*server, *Error) {
+	var failures []serverFailure
+	for _, candidate := range s.order(avoid) {
+		err := candidate.connect(ctx)
+		if err == nil {
+			s.serving(candidate, avoid == nil)
+			return candidate, nil
+		}
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return nil, contextError(ctx, "connect", candidate.address, err)
+		}
+		failures = append(failures, serverFailure{candidate.address, candidate.causeOf(err)})
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, s.outage(failures)
+}
+
+// order is the list from the current server on, with avoid moved to the end.
+func (s *servers) order(avoid *server) []*server {
+	s.mu.Lock()
+	first := s.current
+	s.mu.Unlock()
+	var ordered []*server
+	for i := range s.list {
+		if candidate := s.list[(first+i)%len(s.list)]; candidate != avoid {
+			ordered = append(ordered, candidate)
+		}
+	}
+	if avoid != nil {
+		ordered = append(ordered, avoid)
+	}
+	return ordered
+}
+
+// serving ends an outage. The server becomes current unless it was chosen only
+// to avoid another.
+func (s *servers) serving(chosen *server, makeCurrent bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing, s.attempts, s.lastErr = time.Time{}, 0, nil
+	if makeCurrent {
+		s.moveToLocked(chosen)
+	}
+}
+
+// failed moves on from a server that answered badly, if it is still current.
+func (s *servers) failed(bad *server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.list[s.current] == bad {
+		s.current = (s.current + 1) % len(s.list)
+	}
+}
+
+func (s *servers) moveToLocked(chosen *server) {
+	for i, candidate := range s.list {
+		if candidate == chosen {
+			s.current = i
+		}
+	}
+}
+
+// outage counts the failures of one round and makes the NO_SERVER error.
+func (s *servers) outage(failures []serverFailure) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failing.IsZero() {
+		s.failing = time.Now()
+	}
+	s.attempts += len(failures)
+	s.lastErr = noServerError(failures, s.attempts, time.Since(s.failing))
+	return s.lastErr
+}
+
+// status is the current server, the cluster and the outage, if there is one.
+func (s *servers) status() (address, clusterID string, err *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.list[s.current].address, s.clusterID, s.lastErr
+}
+
+// checkCluster pins the cluster of the first answer and refuses others, which
+// is what a reused address would otherwise lead to.
+func (s *servers) checkCluster(address, clusterID string) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case clusterID == "" || clusterID == s.clusterID:
+		return nil
+	case s.clusterID == "":
+		s.clusterID = clusterID
+		return nil
+	default:
+		return wrongClusterError(address, clusterID, s.clusterID)
+	}
+}
+
+func (s *servers) close() {
+	for _, server := range s.list {
+		server.close()
+	}
+}
