@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/knadh/koanf/providers/env/v2"
+
+	"github.com/muster-registry/muster/server/config/similar"
 )
 
 const (
@@ -60,17 +62,17 @@ func unknownVariable(variable string, known []setting) Problem {
 	}
 	return Problem{
 		Name: variable, Place: "environment",
-		Text: "there is no such setting; did you mean " + nearest(variable, all) + "?",
+		Text: "there is no such setting; did you mean " + similar.Nearest(variable, all) + "?",
 	}
 }
 
-// variable is the value of an environment variable.
-func variable(environ []string, name string) (string, bool) {
+// variable is the value of an environment variable; empty if it is not set.
+func variable(environ []string, name string) string {
 	// The last one wins, as it does for programs that are started with it.
 	for _, entry := range slices.Backward(environ) {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok {
-			return value, true
+			return value
 		}
 	}
-	return "", false
+	return ""
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/knadh/koanf/providers/file"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/muster-registry/muster/server/config/similar"
 )
 
 // fromFile reads the layer of a YAML file. A file that cannot be read is one
@@ -128,7 +130,7 @@ func (r *fileReader) take(name string, n *yaml.Node, line int, values map[string
 	if values[group] == nil {
 		values[group] = map[string]any{}
 	}
-	values[group].(map[string]any)[leaf] = text //nolint:errcheck // made right above
+	values[group].(map[string]any)[leaf] = text
 }
 
 func (r *fileReader) place(line int) string { return fmt.Sprintf("file %s line %d", r.path, line) }
@@ -138,5 +140,5 @@ func (r *fileReader) wrong(name string, line int, text string) {
 }
 
 func (r *fileReader) unknown(name string, line int) {
-	r.wrong(name, line, fmt.Sprintf("there is no such setting; did you mean %s?", nearest(name, r.names)))
+	r.wrong(name, line, fmt.Sprintf("there is no such setting; did you mean %s?", similar.Nearest(name, r.names)))
 }

@@ -140,10 +140,10 @@ func (s Sources) defaultDataDir() string {
 		return "/var/lib/muster"
 	}
 	// The XDG rules say that a relative path counts as none.
-	if state, _ := variable(s.Environ, "XDG_STATE_HOME"); filepath.IsAbs(state) {
+	if state := variable(s.Environ, "XDG_STATE_HOME"); filepath.IsAbs(state) {
 		return filepath.Join(state, "muster")
 	}
-	if home, _ := variable(s.Environ, "HOME"); filepath.IsAbs(home) {
+	if home := variable(s.Environ, "HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, ".local", "state", "muster")
 	}
 	return ""
@@ -154,6 +154,5 @@ func (s Sources) file() string {
 	if f := s.Flags.Lookup(FileFlag); f != nil && f.Changed {
 		return f.Value.String()
 	}
-	path, _ := variable(s.Environ, EnvFile)
-	return path
+	return variable(s.Environ, EnvFile)
 }

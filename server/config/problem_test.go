@@ -216,14 +216,3 @@ func TestKubernetesVariables(t *testing.T) {
 		})
 	}
 }
-
-func TestNearest(t *testing.T) {
-	names := []string{"listen", "history", "log.level", "log.format"}
-	for typed, want := range map[string]string{
-		"lisen": "listen", "histroy": "history", "loglevel": "log.level", "format": "log.format", "": "listen",
-	} {
-		if got := nearest(typed, names); got != want {
-			t.Errorf("nearest to %q is %q, want %q", typed, got, want)
-		}
-	}
-}
