@@ -11,7 +11,6 @@ use bytes::Bytes;
 use h2::SendStream;
 use h2::client::{Connection, ResponseFuture, SendRequest};
 use http::Request;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::{Connector, Io};
@@ -38,7 +37,6 @@ pub(crate) struct Origin {
     pub(crate) authority: Arc<str>,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) in_flight: Arc<AtomicU64>,
-    pub(crate) dirty: Arc<Notify>,
 }
 
 /// The sending end of a connection. When all of them are dropped, the connection closes as soon
@@ -152,13 +150,7 @@ async fn speak(origin: Origin, io: Io) -> Result<(Conn, Driver), String> {
         .await
         .map_err(|error| error.to_string())?;
     let limit = settings(&mut connection, &wire).await?;
-    let lane = Arc::new(Lane::new(
-        origin.key,
-        wire,
-        limit,
-        origin.in_flight,
-        origin.dirty,
-    ));
+    let lane = Arc::new(Lane::new(origin.key, wire, limit, origin.in_flight));
     let driver = Driver {
         connection,
         lane: Arc::clone(&lane),

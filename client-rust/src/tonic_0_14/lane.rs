@@ -23,8 +23,6 @@ pub(crate) struct Lane {
     /// Requests in flight at the endpoint, over all its connections.
     in_flight: Arc<AtomicU64>,
     shut: Notify,
-    /// Tells the table's owner that its table is old.
-    dirty: Arc<Notify>,
 }
 
 impl Lane {
@@ -33,7 +31,6 @@ impl Lane {
         wire: Arc<Wire>,
         quota: usize,
         in_flight: Arc<AtomicU64>,
-        dirty: Arc<Notify>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
@@ -44,7 +41,6 @@ impl Lane {
             wire,
             in_flight,
             shut: Notify::new(),
-            dirty,
         }
     }
 
@@ -53,7 +49,6 @@ impl Lane {
         self.gate.shut();
         // Mark first, then wake: a request that was woken must not choose this lane again.
         self.shut.notify_waiters();
-        self.dirty.notify_one();
     }
 
     /// Lets no more requests in until the gate is resumed.
@@ -76,10 +71,8 @@ impl Lane {
 /// Waits for a condition whose every change is followed by `notify_waiters`.
 pub(crate) async fn until(changed: &Notify, mut holds: impl FnMut() -> bool) {
     loop {
+        // Made before the look: it is woken by all notifications from here on.
         let notified = changed.notified();
-        tokio::pin!(notified);
-        // Registered before the look, so that no change is missed between the two.
-        notified.as_mut().enable();
         if holds() {
             return;
         }

@@ -40,6 +40,8 @@ mod response;
 mod slot;
 mod state;
 mod status;
+#[cfg(feature = "tls-ring")]
+mod tls;
 mod usable;
 mod wire;
 
@@ -49,3 +51,5 @@ pub use connect::{Connecting, Connector, Io, Stream, Tcp};
 pub use endpoint::{Absence, Endpoint, EndpointKey, EndpointSet, Protocol};
 pub use response::ResponseBody;
 pub use state::Phase;
+#[cfg(feature = "tls-ring")]
+pub use tls::Tls;

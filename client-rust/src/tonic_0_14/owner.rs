@@ -145,9 +145,14 @@ impl Owner {
             authority: self.settings.authority.as_str().into(),
             connector: Arc::clone(&self.settings.connector),
             in_flight: Arc::clone(&slot.in_flight),
-            dirty: Arc::clone(&self.core.dirty),
         };
-        let task = Task::new(Arc::clone(&slot), origin, self.settings.connect_timeout);
+        let dirty = Arc::clone(&self.core.dirty);
+        let task = Task::new(
+            Arc::clone(&slot),
+            origin,
+            dirty,
+            self.settings.connect_timeout,
+        );
         self.tasks.spawn(task.run(orders));
         let held = Held {
             slot,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 
@@ -155,6 +155,8 @@ impl Pending {
 pub(crate) struct Task {
     slot: Arc<Slot>,
     origin: Origin,
+    /// Tells the table's owner that its table is old.
+    dirty: Arc<Notify>,
     connect_timeout: Duration,
     state: State,
     /// The time from which the state's milliseconds count.
@@ -167,10 +169,16 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn new(slot: Arc<Slot>, origin: Origin, connect_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        slot: Arc<Slot>,
+        origin: Origin,
+        dirty: Arc<Notify>,
+        connect_timeout: Duration,
+    ) -> Self {
         Self {
             slot,
             origin,
+            dirty,
             connect_timeout,
             state: State::NEW,
             epoch: Instant::now(),
@@ -274,6 +282,6 @@ impl Task {
         facts.phase = self.state.phase;
         facts.failures = self.state.failures;
         drop(facts);
-        self.origin.dirty.notify_one();
+        self.dirty.notify_one();
     }
 }

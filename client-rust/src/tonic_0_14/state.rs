@@ -4,12 +4,8 @@
 //! clock that does not run backwards, randomness is a word that the caller brings: equal input
 //! gives equal output, in this library and in the one for Go.
 
-/// The least delay before a connection is tried again.
-pub(crate) const BACKOFF_FLOOR_MS: u64 = 50;
-/// The greatest delay after the first failure; it doubles with each further one.
-pub(crate) const BACKOFF_BASE_MS: u64 = 200;
-/// The delay's limit. Low, since a longer one hides an instance that came back.
-pub(crate) const BACKOFF_CAP_MS: u64 = 5_000;
+use crate::backoff;
+
 /// A connection that lived this long earned an immediate second one.
 pub(crate) const STABLE_MS: u64 = 10_000;
 
@@ -132,19 +128,12 @@ pub(crate) fn connection(state: State, event: Event, now_ms: u64, word: u64) -> 
         (Connecting, Failed) | (Ready, Lost) => {
             next.failures = next.failures.saturating_add(1);
             enter(&mut next, Backoff);
-            Action::Sleep(delay_ms(next.failures, word))
+            let delay = backoff::delay(next.failures - 1, backoff::CAP, word);
+            Action::Sleep(backoff::millis(delay))
         }
         _ => Action::None,
     };
     (next, action)
-}
-
-/// Full jitter below an exponentially growing limit, but never below the floor.
-fn delay_ms(failures: u32, word: u64) -> u64 {
-    let doublings = failures.saturating_sub(1).min(16);
-    let limit = (BACKOFF_BASE_MS << doublings).min(BACKOFF_CAP_MS);
-    let within = (u128::from(word) * u128::from(limit + 1)) >> 64;
-    u64::try_from(within).unwrap_or(limit).max(BACKOFF_FLOOR_MS)
 }
 
 #[cfg(test)]
