@@ -33,8 +33,8 @@ func readMeta(fs vfs.FS, dir *listing) (clusterID, error) {
 	return h.cluster, nil
 }
 
-// create makes an empty store in a directory that has none.
-func create(fs vfs.FS, dir *listing, segmentBytes int64) (clusterID, error) {
+// createStore makes an empty store in a directory that has none.
+func createStore(fs vfs.FS, dir *listing, segmentBytes int64) (clusterID, error) {
 	if err := clearUnfinished(fs, dir); err != nil {
 		return clusterID{}, err
 	}

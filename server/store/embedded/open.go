@@ -67,7 +67,7 @@ func openLocked(o *Options, lock io.Closer) (*Store, error) {
 	if dir.meta {
 		cluster, err = readMeta(o.fs, dir)
 	} else {
-		cluster, err = create(o.fs, dir, o.SegmentBytes)
+		cluster, err = createStore(o.fs, dir, o.SegmentBytes)
 	}
 	if err != nil {
 		return nil, err
