@@ -69,9 +69,15 @@ func (a *app) connect(ctx context.Context) (*registry, error) {
 		}
 		tried = append(tried, fmt.Sprintf("%s (%s)", address, cause))
 	}
-	return nil, fail(exitUnavailable, "no registry server reachable: %s. Is \"muster server\" running? "+
-		"--server and %s say where [NO_SERVER]", strings.Join(tried, ", "), envServers)
+	return nil, fail(exitUnavailable, "no registry server reachable: %w. Is \"muster server\" running? "+
+		"--server and %s say where [NO_SERVER]", unreachableError(strings.Join(tried, ", ")), envServers)
 }
+
+// unreachableError names the servers that were tried, each with its cause.
+type unreachableError string
+
+// Error implements error.
+func (u unreachableError) Error() string { return string(u) }
 
 // try connects to one server and asks it who it is. Otherwise it says what
 // stood in the way.
@@ -155,7 +161,8 @@ func (d *lastError) cause(err error, after time.Duration) string {
 // introduce says who calls, as the protocol wants it.
 func introduce(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx,
-		"muster-protocol", strconv.Itoa(protocolVersion), "muster-client", "cli/"+version, "muster-client-name", clientName)
+		"muster-protocol", strconv.Itoa(protocolVersion), "muster-client", "cli/"+version, "muster-client-name", clientName,
+		"muster-features", "ack")
 }
 
 func introduceUnary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {

@@ -78,10 +78,13 @@ func (a *app) drain(ctx context.Context, r *registry, req *musterv1.DrainRequest
 func drainText(res *musterv1.DrainResponse, took time.Duration) string {
 	all := res.GetConfirmed() + res.GetBehind()
 	var text string
-	if res.GetResult() == musterv1.DrainResult_DRAIN_RESULT_COMPLETE {
+	switch {
+	case res.GetResult() == musterv1.DrainResult_DRAIN_RESULT_COMPLETE:
 		text = fmt.Sprintf("drained: %d/%d watchers confirmed in %s", res.GetConfirmed(), all, seconds(took))
-	} else {
+	case res.GetBehind() > 0:
 		text = fmt.Sprintf("%d of %d unconfirmed after %s", res.GetBehind(), all, seconds(took))
+	default:
+		text = fmt.Sprintf("after %s there may still be watchers that went away a moment ago or have not come back to a server that just started", seconds(took))
 	}
 	var names []string
 	for _, w := range res.GetBehindWatchers() {

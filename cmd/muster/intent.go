@@ -66,7 +66,10 @@ func emptiedText(name interface {
 ) string {
 	when := ""
 	if t := e.GetTime(); t != nil {
-		when = " " + seconds(now.Sub(t.AsTime())) + " ago"
+		when = " just now"
+		if d := now.Sub(t.AsTime()); d >= time.Second {
+			when = " " + seconds(d) + " ago"
+		}
 	}
 	return fmt.Sprintf("%s has no instances: the last one %s%s (%s, revision %d)",
 		serviceName(name), removalVerb(e.GetReason()), when, e.GetInstanceId(), e.GetRevision())

@@ -49,7 +49,7 @@ and look at it with "muster get", "muster list" and "muster watch".`,
 		commands []*cobra.Command
 	}{
 		{groupServer, []*cobra.Command{a.serverCommand(), a.infoCommand()}},
-		{groupRegister, []*cobra.Command{a.updateCommand(), a.drainCommand(), a.deregisterCommand()}},
+		{groupRegister, []*cobra.Command{a.registerCommand(), a.updateCommand(), a.drainCommand(), a.deregisterCommand()}},
 		{groupLook, []*cobra.Command{a.getCommand(), a.listCommand(), a.watchCommand()}},
 		{"", []*cobra.Command{a.versionCommand(), exitCodesTopic()}},
 	} {

@@ -38,6 +38,8 @@ type watchLoop struct {
 	views     map[uint64]*viewSet
 	viewOf    map[uint32]uint64
 	clusterID string
+	// trouble is what was last said to be wrong; empty while nothing is.
+	trouble string
 }
 
 // run watches until the context ends, or the registry refuses for good.
@@ -59,13 +61,25 @@ func (w *watchLoop) run(ctx context.Context) error {
 		}
 		// Full jitter spreads watchers that lost the same server.
 		pause := time.Duration(rand.Int64N(int64(delay))) + time.Millisecond
-		w.app.say("%s; trying again in %s", asFailure(err).text, seconds(pause))
+		w.complain(err)
 		delay = min(2*delay, watchMaxDelay)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
+}
+
+// complain says what is wrong, once until it changes.
+func (w *watchLoop) complain(err error) {
+	text := asFailure(err).text
+	if u := unreachableError(""); errors.As(err, &u) {
+		text = u.Error()
+	}
+	if w.trouble != text {
+		w.app.say("%s; trying again", text)
+	}
+	w.trouble = text
 }
 
 // worthRetrying tells whether another attempt can do better.
@@ -102,16 +116,24 @@ func (w *watchLoop) once(ctx context.Context) (opened bool, err error) {
 	if err != nil {
 		return false, callFailure("watch", "", r.server, err)
 	}
+	first, err := stream.Recv()
+	if err != nil {
+		return false, w.streamEnded(ctx, r.server, err)
+	}
+	if err := w.opened(first.GetOpened(), r.server); err != nil {
+		return false, err
+	}
+	acks := startAcker(ctx, r, first.GetOpened().GetStreamId(), len(w.subscriptions))
+	defer func() { cancel(nil); <-acks.done }()
 	for {
 		frame, err := stream.Recv()
 		if err != nil {
-			return opened, w.streamEnded(ctx, r.server, err)
+			return true, w.streamEnded(ctx, r.server, err)
 		}
 		idle.Reset(watchIdle)
-		if err := w.take(frame, r.server); err != nil {
-			return opened, err
+		if err := w.take(ctx, frame, r.server, acks); err != nil {
+			return true, err
 		}
-		opened = opened || frame.GetOpened() != nil
 	}
 }
 
@@ -153,11 +175,12 @@ func (w *watchLoop) forget() {
 }
 
 // take handles one frame.
-func (w *watchLoop) take(frame *musterv1.WatchResponse, server string) error {
+func (w *watchLoop) take(ctx context.Context, frame *musterv1.WatchResponse, server string, acks *acker) error {
 	if o := frame.GetOpened(); o != nil {
 		return w.opened(o, server)
 	}
-	v := w.views[viewID(frame)]
+	h := headerOf(frame)
+	v := w.views[h.GetViewId()]
 	if v == nil {
 		return nil // not a view of this stream
 	}
@@ -166,25 +189,32 @@ func (w *watchLoop) take(frame *musterv1.WatchResponse, server string) error {
 		v.header, v.staged = nil, nil
 		return &failure{code: exitUnavailable, text: "server " + server + ": " + err.Error(), err: &brokenViewError{err}}
 	}
-	return w.show.changes(changes, time.Now())
+	if err := w.show.changes(changes, time.Now()); err != nil {
+		return err
+	}
+	if v.header == h && h.GetAckRequest() != nil {
+		acks.want(ctx, h)
+	}
+	return nil
 }
 
-func viewID(frame *musterv1.WatchResponse) uint64 {
+func headerOf(frame *musterv1.WatchResponse) *musterv1.ViewHeader {
 	switch f := frame.GetFrame().(type) {
 	case *musterv1.WatchResponse_Snapshot:
-		return f.Snapshot.GetHeader().GetViewId()
+		return f.Snapshot.GetHeader()
 	case *musterv1.WatchResponse_Delta:
-		return f.Delta.GetHeader().GetViewId()
+		return f.Delta.GetHeader()
 	case *musterv1.WatchResponse_Progress:
-		return f.Progress.GetHeader().GetViewId()
+		return f.Progress.GetHeader()
 	default:
-		return 0
+		return nil
 	}
 }
 
 // opened takes over which view each subscription gets.
 func (w *watchLoop) opened(o *musterv1.Opened, server string) error {
-	if w.verbose {
+	if w.verbose || w.trouble != "" {
+		w.trouble = ""
 		w.app.say("watching at server %s, cluster %s, epoch %d", server, o.GetClusterId(), o.GetEpoch())
 	}
 	w.clusterID = o.GetClusterId()
