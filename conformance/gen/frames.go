@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 
@@ -138,6 +139,17 @@ func frame(m *musterv1.WatchResponse) frameOnly {
 		panic(err)
 	}
 	return frameOnly{squeeze(text), hexOf(wire)}
+}
+
+// mustUnmarshal reads a frame's wire form back.
+func mustUnmarshal(wire string, m *musterv1.WatchResponse) {
+	b, err := hex.DecodeString(wire)
+	if err == nil {
+		err = proto.Unmarshal(b, m)
+	}
+	if err != nil {
+		panic(err) // made here
+	}
 }
 
 func chunk(index uint32, final bool) *musterv1.Chunk {

@@ -23,7 +23,7 @@ func TestVectorsAreUpToDate(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, encode(content)) {
-			t.Errorf("%s differs from what gen writes; run: go run ./conformance/gen conformance/vectors", name)
+			t.Errorf("%s differs from what gen writes; run: go run ./conformance/gen conformance/vectors docs/protocol.md", name)
 		}
 	}
 }

@@ -1,7 +1,8 @@
-// Command gen computes the conformance vectors that follow from a formula, and
-// writes them to the folder named by its argument:
+// Command gen computes the conformance vectors that follow from a formula,
+// writes them to the folder named first, and writes the examples of all vectors
+// into the page named second:
 //
-//	go run ./conformance/gen conformance/vectors
+//	go run ./conformance/gen conformance/vectors docs/protocol.md
 //
 // It shares no code with the server or the clients, its own XXH64 included:
 // vectors that were made by the code under test would only show that it did
@@ -30,16 +31,23 @@ func files() map[string]any {
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: gen FOLDER")
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: gen FOLDER PAGE")
 		os.Exit(2)
 	}
+	if err := write(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func write(folder, page string) error {
 	for name, content := range files() {
-		if err := os.WriteFile(filepath.Join(os.Args[1], name), encode(content), 0o644); err != nil { //nolint:gosec // public
-			fmt.Fprintln(os.Stderr, "gen:", err)
-			os.Exit(1)
+		if err := os.WriteFile(filepath.Join(folder, name), encode(content), 0o644); err != nil { //nolint:gosec // public
+			return err
 		}
 	}
+	return writeExamples(folder, page)
 }
 
 // encode writes JSON the way that these files are read: whatever fits is on

@@ -158,7 +158,7 @@ func viewIDFile() any {
 		return viewIDOf(name, `{`+pay+`,"filter":{"versionRange":"`+filter+`"}}`, "", normalised)
 	}
 	return viewIDVectors{
-		About: "view_id = XXH64 of canonical, then the access class as string, then the filter version 1 as u32. See docs/protocol.md, section 2.1.",
+		About: "view_id = XXH64 of canonical, then the access class as string, then the filter version 1 as u32. See docs/protocol.md, section 2.13.",
 		Cases: []viewIDCase{
 			plain("one service", `{`+pay+`}`),
 			viewIDOf("another access class is another view", `{`+pay+`}`, "team-a", ""),
