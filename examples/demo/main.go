@@ -57,7 +57,7 @@ func run(ctx context.Context, bin string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
+	defer func() { //nolint:contextcheck // cleaning up is not given up when ctx is
 		f.Close()
 		err = errors.Join(err, os.RemoveAll(folder))
 	}()

@@ -63,9 +63,10 @@ func (d *demo) table(out io.Writer) {
 
 // aligned puts the first cell to the left and the others to the right.
 func aligned(r row, widths [6]int) string {
-	text := fmt.Sprintf("%-*s", widths[0], r[0])
+	var text strings.Builder
+	fmt.Fprintf(&text, "%-*s", widths[0], r[0])
 	for i, cell := range r[1:] {
-		text += fmt.Sprintf("  %*s", widths[i+1], cell)
+		fmt.Fprintf(&text, "  %*s", widths[i+1], cell)
 	}
-	return text
+	return text.String()
 }
