@@ -37,6 +37,9 @@ type server struct {
 	// unset by each new dial.
 	introduced atomic.Bool
 	closed     atomic.Bool
+	// failures counts attempts that failed; lastErr is the last one's error.
+	failures atomic.Uint64
+	lastErr  atomic.Pointer[Error]
 	// cause is why the last dial or handshake failed.
 	cause atomic.Pointer[string]
 }
@@ -46,8 +49,10 @@ func newServer(address string, all *servers) *server {
 }
 
 // connect makes sure that there is a connection whose server answered and is
-// ours. It takes at most connectTimeout.
+// ours. It takes at most connectTimeout. Callers that waited for an attempt of
+// another share its failure, so that an outage is not dialled once for each.
 func (s *server) connect(ctx context.Context) *Error {
+	before := s.failures.Load()
 	select {
 	case s.busy <- struct{}{}:
 		defer func() { <-s.busy }()
@@ -57,6 +62,20 @@ func (s *server) connect(ctx context.Context) *Error {
 	if s.closed.Load() {
 		return closedError("client")
 	}
+	if s.failures.Load() != before {
+		return s.lastErr.Load()
+	}
+	err := s.reconnect(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.lastErr.Store(err)
+		s.failures.Add(1)
+	}
+	return err
+}
+
+// reconnect makes an attempt, unless the connection is good. The caller holds
+// busy.
+func (s *server) reconnect(ctx context.Context) *Error {
 	conn := s.conn.Load()
 	if conn != nil && s.introduced.Load() && conn.GetState() == connectivity.Ready {
 		return nil
