@@ -25,15 +25,12 @@ pub(crate) fn below(word: u64, n: u64) -> u64 {
     high
 }
 
-/// The wait before attempt number `attempt` (0 is the first repetition): uniform in
-/// `0..=min(cap, 200 ms × 2^attempt)`, but at least the floor of 50 ms.
+/// The wait before attempt number `attempt` (0 is the first repetition): spread evenly from the
+/// floor of 50 ms up to `min(cap, 200 ms × 2^attempt)`, that excluded.
 pub(crate) fn delay(attempt: u32, cap: Duration, word: u64) -> Duration {
-    let base = millis(BASE);
-    let ceiling = base
-        .checked_shl(attempt.min(32))
-        .unwrap_or(u64::MAX)
-        .min(millis(cap));
-    Duration::from_millis(below(word, ceiling.saturating_add(1)).max(millis(FLOOR)))
+    let ceiling = (millis(BASE) << attempt.min(32)).min(millis(cap));
+    let floor = millis(FLOOR);
+    Duration::from_millis(floor + below(word, ceiling.saturating_sub(floor)))
 }
 
 /// The ceiling of waits that concern a lease: a third of its TTL, because a longer wait would lose
@@ -61,6 +58,11 @@ impl Backoff {
         wait
     }
 
+    /// Whether nothing failed since the last success.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.attempt == 0
+    }
+
     /// Begins again at the shortest waits.
     pub(crate) fn reset(&mut self) {
         self.attempt = 0;
@@ -85,13 +87,13 @@ mod tests {
         let ms = Duration::from_millis;
         for (attempt, cap, word, want) in [
             (0, CAP, 0, ms(50)),
-            (0, CAP, u64::MAX, ms(200)),
-            (1, CAP, u64::MAX, ms(400)),
-            (2, CAP, u64::MAX / 2, ms(400)),
-            (4, CAP, u64::MAX, ms(3200)),
-            (5, CAP, u64::MAX, ms(5000)),
-            (4_000_000_000, CAP, u64::MAX, ms(5000)),
-            (9, ms(1000), u64::MAX, ms(1000)),
+            (0, CAP, u64::MAX, ms(199)),
+            (1, CAP, u64::MAX, ms(399)),
+            (2, CAP, u64::MAX / 2, ms(424)),
+            (4, CAP, u64::MAX, ms(3199)),
+            (5, CAP, u64::MAX, ms(4999)),
+            (4_000_000_000, CAP, u64::MAX, ms(4999)),
+            (9, ms(1000), u64::MAX, ms(999)),
             (9, ms(10), u64::MAX, ms(50)),
         ] {
             assert_eq!(

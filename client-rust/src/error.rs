@@ -19,6 +19,8 @@ struct Inner {
     reason: Reason,
     code: Code,
     message: String,
+    /// What it says instead once nobody retries any more.
+    given_up: Option<String>,
     server: Option<String>,
     retry_after: Option<Duration>,
     details: BTreeMap<String, String>,
@@ -37,6 +39,7 @@ impl Error {
             reason,
             code,
             message: message.into(),
+            given_up: None,
             server: None,
             retry_after: None,
             details: BTreeMap::new(),
@@ -50,6 +53,25 @@ impl Error {
             f(inner);
         }
         self
+    }
+
+    /// Says what to say once nobody retries any more.
+    pub(crate) fn or_when_given_up(self, message: String) -> Error {
+        self.edit(|i| i.given_up = Some(message))
+    }
+
+    /// The same for a caller whose time is over, if it says something else then.
+    pub(crate) fn given_up(&self) -> Option<Error> {
+        let message = self.0.given_up.clone()?;
+        Some(Error::with_code(self.0.reason, self.0.code, message))
+    }
+
+    /// The text with the reason, without the prefix.
+    pub(crate) fn text(&self) -> String {
+        match self.0.reason {
+            Reason::Unknown => format!("{} [{}]", self.0.message, self.0.code),
+            reason => format!("{} [{reason}]", self.0.message),
+        }
     }
 
     /// Names the server that the error came from.
@@ -122,7 +144,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "muster: {} [{}]", self.0.message, self.0.reason)
+        write!(f, "muster: {}", self.text())
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Swap {
 }
 
 /// Chunks of an update that is not complete.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Stage {
     header: v1::ViewHeader,
     next_index: u32,
@@ -78,7 +78,7 @@ struct Part {
 }
 
 /// What a client holds of one view, and what is under way to it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct FrameState {
     set: Set,
     /// Entries of a lost history that did not come back yet; sorted, outside of the digest.
@@ -90,6 +90,8 @@ pub(crate) struct FrameState {
     floor: Option<Position>,
     stage: Option<Stage>,
     unverified: bool,
+    /// An update did not match since the last snapshot that did: the set is not resumed from.
+    distrusted: bool,
     /// When snapshots did not match.
     mismatches: Vec<i64>,
 }
@@ -127,7 +129,7 @@ impl FrameState {
 
     /// The position to resume from; none if there is no verified set.
     pub(crate) fn known(&self) -> Option<v1::KnownView> {
-        let held = self.held.filter(|_| !self.unverified)?;
+        let held = self.held.filter(|_| !self.unverified && !self.distrusted)?;
         let Digest { sum, count } = self.set.digest();
         Some(v1::KnownView {
             epoch: held.position.epoch,
@@ -146,6 +148,11 @@ impl FrameState {
         } else {
             None
         };
+    }
+
+    /// Forgets chunks of an update that will not be completed.
+    pub(crate) fn drop_stage(&mut self) {
+        self.stage = None;
     }
 
     /// Applies a snapshot's chunk. `forbidden` are the services that may not be kept.
@@ -205,7 +212,7 @@ impl FrameState {
             return violation(&format!("a progress to {to} from {}", held.position));
         }
         if !self.unverified && !matches(&self.set, header) {
-            return Outcome::Broken(Broken::Mismatch);
+            return self.mismatch();
         }
         self.settle(header);
         Outcome::Moved(if recovering(header) {
@@ -316,7 +323,7 @@ impl FrameState {
                 Err(Malformed(text)) => return violation(&text),
             };
         if !self.unverified && !matches(&next, &stage.header) {
-            return Outcome::Broken(Broken::Mismatch);
+            return self.mismatch();
         }
         self.set = next;
         self.settle(&stage.header);
@@ -340,12 +347,13 @@ impl FrameState {
         };
         let verified = matches(&next, &stage.header);
         if !verified && !self.accept_mismatch(now_ms) {
-            return Outcome::Broken(Broken::Mismatch);
+            return self.mismatch();
         }
         if verified {
             self.mismatches.clear();
         }
         self.unverified = !verified;
+        self.distrusted = false;
         let epoch_rose = self
             .held
             .is_some_and(|h| h.position.epoch < stage.header.epoch);
@@ -363,6 +371,12 @@ impl FrameState {
             cause: Some(SnapshotCause::from_wire(cause)),
             gone: Vec::new(),
         })
+    }
+
+    /// Keeps the set as it is, but does not resume from it.
+    fn mismatch(&mut self) -> Outcome {
+        self.distrusted = true;
+        Outcome::Broken(Broken::Mismatch)
     }
 
     /// Counts a mismatching snapshot; true if it is to be taken all the same.

@@ -176,7 +176,11 @@ fn mismatch_keeps_the_last_verified_set() {
     let mut p = m.progress();
     p.header.as_mut().expect("a header").digest ^= 1;
     assert_eq!(state.progress(&p), Outcome::Broken(Broken::Mismatch));
-    assert_eq!(state.known().expect("a position").revision, 10);
+    assert_eq!(state.known(), None, "it is not resumed from");
+    state.begin_stream(false);
+    let outcome = state.snapshot(next.snapshot(Cause::First), &[], 0);
+    assert!(matches!(outcome, Outcome::Swapped(_)), "{outcome:?}");
+    assert_eq!(state.known().expect("a position").revision, 11);
 }
 
 #[test]
@@ -405,7 +409,14 @@ proptest! {
                     let outcome = state.delta(d, &[], 0);
                     prop_assert!(matches!(outcome, Outcome::Broken(_)), "{outcome:?}");
                     prop_assert_eq!(&ids(&state), &before);
-                    state.begin_stream(true);
+                    if state.known().is_some() {
+                        state.begin_stream(true);
+                    } else {
+                        state.begin_stream(false);
+                        let outcome = state.snapshot(server.snapshot(Cause::First), &[], 0);
+                        prop_assert!(matches!(outcome, Outcome::Swapped(_)), "{outcome:?}");
+                        sent = server.clone();
+                    }
                 }
             }
             let want: Vec<String> = sent.instances.keys().cloned().collect();

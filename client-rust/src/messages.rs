@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::drain::DrainReport;
 
-/// A duration as people read it: `38ms`, `1.9s`, `41s`, `2m05s`, `3h12m`.
+/// A duration as people read it: `38ms`, `1.9s`, `41s`, `2m5s`, `3h12m0s`.
 pub(crate) fn duration(d: Duration) -> String {
     let ms = d.as_millis();
     let s = d.as_secs();
@@ -19,9 +19,9 @@ pub(crate) fn duration(d: Duration) -> String {
     } else if s < 60 {
         format!("{s}s")
     } else if s < 3_600 {
-        format!("{}m{:02}s", s / 60, s % 60)
+        format!("{}m{}s", s / 60, s % 60)
     } else {
-        format!("{}h{:02}m", s / 3_600, (s / 60) % 60)
+        format!("{}h{}m{}s", s / 3_600, (s / 60) % 60, s % 60)
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn undialable(endpoint: &str, service: &str, address: &str) -> String
 
 /// A field of a request that breaks a rule.
 pub(crate) fn invalid(object: &str, field: &str, value: &str, allowed: &str) -> String {
-    format!("{object}: {field} \"{value}\" is not allowed: {allowed}")
+    format!("{object}: {field} \"{value}\" is not allowed; {allowed}")
 }
 
 /// The service was never registered. `similar` may be empty.
@@ -109,6 +109,16 @@ pub(crate) fn no_instances(service: &str, why: &str) -> String {
     format!("{service} has no instances: {why}")
 }
 
+/// Nothing was received yet.
+pub(crate) fn no_view_yet(what: &str) -> String {
+    format!("no view of {what} yet; still trying")
+}
+
+/// A service that may not be seen.
+pub(crate) fn service_forbidden(service: &str) -> String {
+    format!("{service} may not be seen with these credentials")
+}
+
 /// Too few instances when the wait ended.
 pub(crate) fn too_few(selector: &str, have: usize, want: usize, waited: Duration) -> String {
     format!(
@@ -126,23 +136,29 @@ pub(crate) fn no_view(selector: &str, waited: Duration, last: Option<&str>) -> S
     )
 }
 
-/// A lease expired while the process was stopped. Logged, not returned.
-pub(crate) fn lease_expired_asleep(old: &str, ago: Duration, new: &str) -> String {
-    format!(
-        "lease {} expired {} ago while this process was not running; re-registered as {} [LEASE_EXPIRED]",
-        short_lease(old),
-        duration(ago),
-        short_lease(new)
-    )
-}
-
-/// A lease was lost for any other reason, and replaced. Logged, not returned.
-pub(crate) fn lease_lost(old: &str, new: &str) -> String {
-    format!(
-        "lease {} was lost; re-registered as {} [LEASE_UNKNOWN]",
-        short_lease(old),
-        short_lease(new)
-    )
+/// A lease that was lost, how long after its end if it had ended, and what took its place.
+/// `asleep` tells whether the process did not run meanwhile. Logged, not returned.
+pub(crate) fn lease_lost(
+    old: &str,
+    ago: Option<Duration>,
+    asleep: bool,
+    new: Option<&str>,
+) -> String {
+    let during = if asleep {
+        "while this process was not running"
+    } else {
+        "while no server confirmed it"
+    };
+    let lease = short_lease(old);
+    let mut text = match ago {
+        Some(ago) => format!("lease {lease} expired {} ago {during}", duration(ago)),
+        None => format!("lease {lease} was lost before its time"),
+    };
+    if let Some(new) = new {
+        text.push_str("; re-registered as ");
+        text.push_str(short_lease(new));
+    }
+    text
 }
 
 /// A newer lease holds the instance.
@@ -192,22 +208,93 @@ pub(crate) fn drained(report: &DrainReport) -> String {
 
 /// A server of another cluster answered.
 pub(crate) fn wrong_cluster(server: &str, theirs: &str, ours: &str) -> String {
+    format!("server {server} belongs to cluster {theirs}, not to {ours}; it is not used")
+}
+
+/// A server that speaks another protocol.
+pub(crate) fn protocol_not_served(oldest: u32, newest: u32, ours: u32) -> String {
     format!(
-        "server {server} belongs to cluster {theirs}, expected {ours}; trying others. Check the server list"
+        "it serves protocol versions {oldest} to {newest}, this client speaks {ours}; upgrade one of them"
     )
 }
 
-/// A call after the end. `object` is such as "client".
-pub(crate) fn closed(object: &str) -> String {
-    format!("{object} is closed")
+/// A setting of the client that is wrong.
+pub(crate) fn option(name: &str, value: &str, allowed: &str) -> String {
+    format!("option {name}: {value} is not allowed; {allowed}")
 }
 
-/// A call without an answer in time.
-pub(crate) fn deadline(op: &str, subject: &str, waited: Duration) -> String {
+/// What a server said, or what became of the connection to it.
+pub(crate) fn server_error(op: &str, subject: &str, server: &str, message: &str) -> String {
+    format!("{}: server {server}: {message}", what(op, subject))
+}
+
+/// A call after the end.
+pub(crate) fn closed(op: &str, subject: &str) -> String {
+    format!("{}: it is closed", what(op, subject))
+}
+
+/// A server that said nothing.
+pub(crate) fn no_answer(waited: Duration) -> String {
+    format!("no answer within {}", duration(waited))
+}
+
+/// A call whose time ran out. `last` is the last error that it met.
+pub(crate) fn gave_up(op: &str, subject: &str, last: Option<&str>) -> String {
+    let last = last.map_or(String::new(), |e| format!("; last: {e}"));
+    format!("{}: the deadline passed{last}", what(op, subject))
+}
+
+/// What a registration that was given up leaves behind.
+pub(crate) fn withdrawn(subject: &str, last: Option<&str>) -> String {
+    let last = last.map_or(String::new(), |e| format!("; last: {e}"));
+    format!("register {subject}: the deadline passed{last}; nothing stays registered")
+}
+
+/// A lease that ended while its instances drained.
+pub(crate) fn lost_while_draining(lease: &str) -> String {
     format!(
-        "{op} {subject}: no answer within {}; the outcome is unknown",
+        "lease {} was lost while draining; not registered again",
+        short_lease(lease)
+    )
+}
+
+/// A server that cannot tell whether a lease lives.
+pub(crate) fn unconfirmed(reason: &str, retry: Duration) -> String {
+    format!(
+        "the server cannot confirm the lease ({reason}); next try in {}",
+        duration(retry)
+    )
+}
+
+/// A keepalive without answer.
+pub(crate) fn unanswered(server: &str, waited: Duration) -> String {
+    format!(
+        "server {server} left a keepalive unanswered for {}",
         duration(waited)
     )
+}
+
+/// A watch stream without frames.
+pub(crate) fn quiet_stream(server: &str, waited: Duration) -> String {
+    format!("server {server} sent no frame for {}", duration(waited))
+}
+
+/// A server whose history is older than one seen before.
+pub(crate) fn epoch_behind(server: &str, theirs: u64, seen: u64) -> String {
+    format!("server {server} serves epoch {theirs}, epoch {seen} was seen before")
+}
+
+/// A server that broke a rule.
+pub(crate) fn violation(server: &str, what: &str) -> String {
+    format!("server {server} broke the protocol: {what}")
+}
+
+fn what(op: &str, subject: &str) -> String {
+    if subject.is_empty() {
+        op.to_owned()
+    } else {
+        format!("{op} {subject}")
+    }
 }
 
 #[cfg(test)]
@@ -229,8 +316,8 @@ mod tests {
             (9_999, "9.9s"),
             (12_345, "12s"),
             (41_000, "41s"),
-            (125_000, "2m05s"),
-            (11_520_000, "3h12m"),
+            (125_000, "2m5s"),
+            (11_520_000, "3h12m0s"),
         ] {
             assert_eq!(duration(Duration::from_millis(ms)), want);
         }
@@ -320,9 +407,17 @@ mod tests {
     #[test]
     fn story_12_paused_process() {
         assert_eq!(
-            lease_expired_asleep("9f3cabcd", Duration::from_secs(41), "9f40ffff"),
-            "lease 9f3c expired 41s ago while this process was not running; re-registered as 9f40 \
-             [LEASE_EXPIRED]"
+            lease_lost(
+                "9f3cabcd",
+                Some(Duration::from_secs(41)),
+                true,
+                Some("9f40ffff")
+            ),
+            "lease 9f3c expired 41s ago while this process was not running; re-registered as 9f40"
+        );
+        assert_eq!(
+            lease_lost("9f3cabcd", None, false, None),
+            "lease 9f3c was lost before its time"
         );
     }
 

@@ -163,8 +163,8 @@ reasons! {
     Conflict = 14, "CONFLICT", Aborted, Later;
     /// The instance went back to serving while a drain waited.
     DrainCancelled = 15, "DRAIN_CANCELLED", Aborted, No;
-    /// The wanted position belongs to another epoch.
-    EpochChanged = 20, "EPOCH_CHANGED", Aborted, Later;
+    /// The wanted position belongs to another epoch: ask again without it.
+    EpochChanged = 20, "EPOCH_CHANGED", Aborted, No;
     /// The server has not reached the wanted revision.
     ViewBehind = 21, "VIEW_BEHIND", Unavailable, Elsewhere;
     /// The server serves an older epoch than this client has seen.
@@ -172,7 +172,7 @@ reasons! {
     /// The server belongs to another cluster than this client's.
     WrongCluster = 23, "WRONG_CLUSTER", FailedPrecondition, Elsewhere;
     /// The server knows no such stream.
-    StreamUnknown = 24, "STREAM_UNKNOWN", NotFound, Later;
+    StreamUnknown = 24, "STREAM_UNKNOWN", NotFound, No;
     /// The server is stopping.
     ShuttingDown = 25, "SHUTTING_DOWN", Unavailable, Elsewhere;
     /// The server cannot reach its store.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::freshness::Freshness;
-use crate::instance::{Instance, InstanceKey, ServiceState};
+use crate::instance::{Instance, InstanceKey};
 use crate::kinds::{RemovalReason, SnapshotCause};
 use crate::view::View;
 
@@ -22,21 +22,24 @@ pub struct RemovedInstance {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Update {
-    /// The set was sent whole; forget what was known.
+    /// The set was sent whole. The first update always is one.
     Snapshot {
         /// Why it was sent whole.
         cause: SnapshotCause,
+        /// Instances new or changed since the view before, sorted.
+        upserted: Vec<Arc<Instance>>,
+        /// Instances gone, sorted. A snapshot does not tell why: `SNAPSHOT_ABSENT`, unless the view
+        /// saw it.
+        removed: Vec<RemovedInstance>,
         /// The view after it.
         view: Arc<View>,
     },
-    /// Some entries changed.
+    /// Some instances changed.
     Delta {
         /// Instances new or changed, sorted.
         upserted: Vec<Arc<Instance>>,
         /// Instances gone, sorted.
         removed: Vec<RemovedInstance>,
-        /// Service states new or changed, sorted.
-        services: Vec<Arc<ServiceState>>,
         /// The view after it.
         view: Arc<View>,
     },
@@ -65,41 +68,54 @@ impl Update {
 
 /// The net difference from `old` to `new`; none if there is none to tell of.
 pub(crate) fn between(old: &View, new: &Arc<View>) -> Option<Update> {
+    let view = new.clone();
     if new.snapshots != old.snapshots {
+        let (upserted, removed) = difference(old, new, RemovalReason::SnapshotAbsent);
+        let cause = new.last_cause;
         return Some(Update::Snapshot {
-            cause: new.last_cause,
-            view: new.clone(),
+            cause,
+            upserted,
+            removed,
+            view,
         });
     }
-    if Arc::ptr_eq(&old.instances, &new.instances) && Arc::ptr_eq(&old.services, &new.services) {
+    if Arc::ptr_eq(&old.instances, &new.instances) {
         return None;
     }
-    let (upserted, gone) = diff(&old.instances, &new.instances, |i| &i.key);
-    let (services, _) = diff(&old.services, &new.services, |s| &s.name);
-    if upserted.is_empty() && gone.is_empty() && services.is_empty() {
+    let (upserted, removed) = difference(old, new, RemovalReason::Unknown);
+    if upserted.is_empty() && removed.is_empty() {
         return None;
     }
     Some(Update::Delta {
         upserted,
-        removed: gone
-            .iter()
-            .map(|i| RemovedInstance {
-                key: i.key.clone(),
-                reason: why_removed(old, new, &i.key),
-            })
-            .collect(),
-        services,
-        view: new.clone(),
+        removed,
+        view,
     })
 }
 
+fn difference(
+    old: &View,
+    new: &View,
+    otherwise: RemovalReason,
+) -> (Vec<Arc<Instance>>, Vec<RemovedInstance>) {
+    let (upserted, gone) = diff(&old.instances, &new.instances, |i| &i.key);
+    let removed = gone
+        .iter()
+        .map(|i| RemovedInstance {
+            key: i.key.clone(),
+            reason: why_removed(old, new, &i.key).unwrap_or(otherwise),
+        })
+        .collect();
+    (upserted, removed)
+}
+
 /// Why this key left between the two views, as far as the view still remembers.
-fn why_removed(old: &View, new: &View, key: &InstanceKey) -> RemovalReason {
+fn why_removed(old: &View, new: &View, key: &InstanceKey) -> Option<RemovalReason> {
     new.removals
         .iter()
         .rev()
         .find(|r| r.key == *key && r.at > old.position)
-        .map_or(RemovalReason::Unknown, |r| r.reason)
+        .map(|r| r.reason)
 }
 
 /// Merges two sorted lists: what is new or another in `new`, and what is only in `old`.
@@ -147,7 +163,7 @@ mod tests {
             })
             .collect();
         v.position = Position::new(1, revision);
-        v.removals = Arc::new(removals);
+        v.removals = removals.into();
         Arc::new(v)
     }
 
@@ -194,12 +210,12 @@ mod tests {
         let old = view(&[(1, 1)].into(), 5, vec![]);
         let same = view(&[(1, 1)].into(), 9, vec![]);
         assert!(between(&old, &same).is_none());
-        let mut snapshot = (*same).clone();
+        let mut snapshot = (*view(&BTreeMap::new(), 9, vec![])).clone();
         snapshot.snapshots = 1;
-        assert!(matches!(
-            between(&old, &Arc::new(snapshot)),
-            Some(Update::Snapshot { .. })
-        ));
+        let Some(Update::Snapshot { removed, .. }) = between(&old, &Arc::new(snapshot)) else {
+            panic!("want a snapshot")
+        };
+        assert_eq!(removed[0].reason, RemovalReason::SnapshotAbsent);
     }
 
     proptest! {

@@ -71,7 +71,7 @@ pub struct View {
     pub(crate) instances: Arc<[Arc<Instance>]>,
     pub(crate) services: Arc<[Arc<ServiceState>]>,
     pub(crate) forbidden: Arc<[ServiceName]>,
-    pub(crate) removals: Arc<Vec<Removed>>,
+    pub(crate) removals: Arc<[Removed]>,
     pub(crate) flags: Flags,
     /// Accepted although its digest did not match.
     pub(crate) unverified: bool,
@@ -99,7 +99,7 @@ impl View {
             instances: Arc::new([]),
             services: Arc::new([]),
             forbidden: Arc::new([]),
-            removals: Arc::default(),
+            removals: Arc::new([]),
             flags: Flags::default(),
             unverified: false,
             distrusted: false,
@@ -194,6 +194,15 @@ impl View {
         }
     }
 
+    /// How long until the freshness changes by age alone; none if it never does.
+    pub(crate) fn freshness_ends(&self) -> Option<Duration> {
+        let age = self.age_ms()?;
+        let ends = Freshness::of_age(age).ends_at_ms()?;
+        Some(Duration::from_millis(
+            u64::try_from(ends - age).unwrap_or(0),
+        ))
+    }
+
     /// Where the content came from.
     #[must_use]
     pub fn source(&self) -> Source {
@@ -237,12 +246,7 @@ impl View {
             present: !self.instances_of(service).is_empty(),
             recovering: self.flags.recovering,
             state: self.service(service).map(Arc::as_ref),
-            last_removal: self
-                .removals
-                .iter()
-                .rev()
-                .find(|r| r.key.namespace == service.namespace && r.key.service == service.service)
-                .map(|r| r.reason),
+            last_removal: self.last_removal(service).map(|r| r.reason),
         })
     }
 
@@ -267,57 +271,55 @@ impl View {
         }
     }
 
-    /// Succeeds if the view has instances, and otherwise tells why it has none, as a call to the
-    /// service would fail.
-    ///
-    /// # Errors
-    /// `NO_VIEW`, `SERVICE_UNKNOWN`, `FORBIDDEN` or `NO_INSTANCES`.
-    pub fn require(&self) -> Result<(), Error> {
-        let what = self.selector.to_string();
-        let no = |why: &str| {
-            Err(Error::new(
-                Reason::NoInstances,
-                messages::no_instances(&what, why),
-            ))
-        };
-        match self.intent() {
-            Intent::Present => Ok(()),
-            Intent::NotYet => Err(Error::new(
-                Reason::NoView,
-                format!("no view of {what} yet; still trying"),
-            )),
-            Intent::Forbidden => Err(Error::new(
-                Reason::Forbidden,
-                format!("{what}: this client may not see it; ask for the permission to watch it"),
-            )),
-            Intent::NeverSeen => Err(Error::new(
+    /// Why a call to this service would fail: `NO_VIEW`, `SERVICE_UNKNOWN`, `FORBIDDEN` or
+    /// `NO_INSTANCES`, with a text that says how it came to that. None if it has instances.
+    #[must_use]
+    pub fn why(&self, service: &ServiceName) -> Option<Error> {
+        let name = service.to_string();
+        let no = |why: &str| Error::new(Reason::NoInstances, messages::no_instances(&name, why));
+        let Position { epoch, revision } = self.position;
+        Some(match self.intent_of(service) {
+            Intent::Present => return None,
+            Intent::NotYet => Error::new(Reason::NoView, messages::no_view_yet(&name)),
+            Intent::Forbidden => Error::new(Reason::Forbidden, messages::service_forbidden(&name)),
+            Intent::NeverSeen => Error::new(
                 Reason::ServiceUnknown,
-                messages::service_unknown(&what, self.position.epoch, self.position.revision, &[]),
-            )),
-            Intent::AllDeregistered => self.last_one_went(&what, "deregistered"),
-            Intent::AllExpired => self.last_one_went(&what, "expired"),
-            Intent::FilteredToNone => no("it has some, but none passes the filter"),
-            Intent::Held => no("the registry holds back expiries, and none is left"),
-            Intent::Recovering => {
-                no("the registry lost history and instances are still coming back")
-            }
-        }
+                messages::service_unknown(&name, epoch, revision, &[]),
+            ),
+            Intent::AllDeregistered => self.last_one_went(service, "deregistered"),
+            Intent::AllExpired => self.last_one_went(service, "expired"),
+            Intent::FilteredToNone => no("none of them passes the selector's filter"),
+            Intent::Held => no("the registry holds back the expiry of instances that are overdue"),
+            Intent::Recovering => no("the registry lost history and its instances are coming back"),
+        })
     }
 
-    fn last_one_went(&self, what: &str, how: &str) -> Result<(), Error> {
-        let emptied = self.services.iter().filter_map(|s| s.emptied.as_ref());
-        let text = match emptied.max_by_key(|e| e.revision) {
-            Some(e) => {
-                messages::last_one_went(what, how, e.time.and_then(ago), &e.instance_id, e.revision)
+    fn last_one_went(&self, service: &ServiceName, how: &str) -> Error {
+        let name = service.to_string();
+        let emptied = self.service(service).and_then(|s| s.emptied.as_ref());
+        let text = match (emptied, self.last_removal(service)) {
+            (Some(e), _) => messages::last_one_went(
+                &name,
+                how,
+                e.time.and_then(ago),
+                &e.instance_id,
+                e.revision,
+            ),
+            (None, Some(r)) => {
+                messages::last_one_went(&name, how, None, &r.key.instance_id, r.at.revision)
             }
-            None => match self.removals.last() {
-                Some(r) => {
-                    messages::last_one_went(what, how, None, &r.key.instance_id, r.at.revision)
-                }
-                None => messages::no_instances(what, &format!("the last one {how}")),
-            },
+            (None, None) => messages::no_instances(&name, &format!("the last one {how}")),
         };
-        Err(Error::new(Reason::NoInstances, text))
+        Error::new(Reason::NoInstances, text)
+    }
+
+    /// The last removal of one of the service's instances that the view saw in its epoch.
+    fn last_removal(&self, service: &ServiceName) -> Option<&Removed> {
+        self.removals.iter().rev().find(|r| {
+            r.at.epoch == self.position.epoch
+                && r.key.namespace == service.namespace
+                && r.key.service == service.service
+        })
     }
 }
 

@@ -1,0 +1,212 @@
+//! Applies a frame of a stream to what shows its view, and publishes the result.
+
+use muster_proto::v1;
+
+use crate::error::Error;
+use crate::frame::{Broken, Outcome, Swap, isolated, recovering};
+use crate::freshness::Timing;
+use crate::kinds::{Position, SnapshotCause};
+use crate::set::Gone;
+use crate::stats::Counters;
+use crate::stream::{Content, WatchStream, violation};
+use crate::view::{Flags, REMOVALS_KEPT, Removed, Source, View};
+use crate::watch::{Track, Watch};
+
+impl Content {
+    fn header(&self) -> Option<&v1::ViewHeader> {
+        match self {
+            Content::Snapshot(s) => s.header.as_ref(),
+            Content::Delta(d) => d.header.as_ref(),
+            Content::Progress(p) => p.header.as_ref(),
+        }
+    }
+
+    fn apply(self, track: &mut Track, now_ms: i64) -> Outcome {
+        match self {
+            Content::Snapshot(s) => track.frames.snapshot(s, &track.forbidden, now_ms),
+            Content::Delta(d) => track.frames.delta(d, &track.forbidden, now_ms),
+            Content::Progress(p) => track.frames.progress(&p),
+        }
+    }
+
+    /// A copy for one more of those who show the view; nearly always there is only one.
+    fn copy(&self) -> Content {
+        match self {
+            Content::Snapshot(s) => Content::Snapshot(s.clone()),
+            Content::Delta(d) => Content::Delta(d.clone()),
+            Content::Progress(p) => Content::Progress(p.clone()),
+        }
+    }
+}
+
+impl WatchStream {
+    /// Applies a frame to all who show its view. Frames of views that were not opened are ignored:
+    /// they were under way before.
+    pub(crate) fn update_view(&mut self, watch: &mut Watch, content: Content) -> Result<(), Error> {
+        let Some(header) = content.header().cloned() else {
+            watch.shared.stats.violations.add();
+            return Err(violation(&self.lane, "a frame without header"));
+        };
+        let mut shown_by = self.shown_by(header.view_id);
+        let Some(last) = shown_by.pop() else {
+            return Ok(());
+        };
+        watch.heard(header.epoch);
+        let now_ms = watch.shared.clock.now_ms();
+        let timing = self
+            .clock()
+            .frame(now_ms, header.server_uptime_ms, header.data_age_ms);
+        let mut complete = true;
+        for id in &shown_by {
+            complete &= self.update_one(watch, *id, content.copy(), &header, timing)?;
+        }
+        complete &= self.update_one(watch, last, content, &header, timing)?;
+        if complete {
+            shown_by.push(last);
+            self.completed(watch, &header, &shown_by);
+        }
+        Ok(())
+    }
+
+    /// Applies a frame to one of those who show its view; false if it was only a part.
+    fn update_one(
+        &mut self,
+        watch: &mut Watch,
+        id: u32,
+        content: Content,
+        header: &v1::ViewHeader,
+        timing: Timing,
+    ) -> Result<bool, Error> {
+        let shared = watch.shared.clone();
+        let Some(track) = watch.tracks.get_mut(&id) else {
+            return Ok(true);
+        };
+        match content.apply(track, timing.received_ms) {
+            Outcome::Staged => return Ok(false),
+            Outcome::Swapped(swap) => {
+                note_verified(track, &swap, &shared.stats);
+                publish(track, header, timing, &swap, true);
+            }
+            Outcome::Moved(gone) => {
+                let changed = !gone.is_empty();
+                let swap = Swap { cause: None, gone };
+                publish(track, header, timing, &swap, changed);
+            }
+            Outcome::Broken(broken) => return Err(self.broken(watch, id, broken)),
+        }
+        shared.watcher.set_failure(None);
+        Ok(true)
+    }
+
+    /// An update is complete for all who show its view.
+    fn completed(&mut self, watch: &Watch, header: &v1::ViewHeader, shown_by: &[u32]) {
+        if let Some(wish) = &header.ack_request {
+            let at = Position::new(header.epoch, header.revision);
+            let watched = shown_by
+                .iter()
+                .filter_map(|id| watch.tracks.get(id))
+                .map(|t| t.watched.clone())
+                .collect();
+            let word = watch.shared.config.word();
+            self.acks()
+                .want(header.view_id, at, wish.ack_spread_ms, watched, word);
+        }
+        self.note_isolated(watch, isolated(header));
+    }
+
+    /// A frame did not fit. The view stays as it is; one whose digest did not match counts as stale
+    /// until it is replaced.
+    fn broken(&self, watch: &Watch, id: u32, broken: Broken) -> Error {
+        let stats = &watch.shared.stats;
+        let what = match broken {
+            Broken::Gap => "an update that starts elsewhere".to_owned(),
+            Broken::Violation(text) => {
+                stats.violations.add();
+                watch.shared.servers.failed(self.lane.index());
+                text
+            }
+            Broken::Mismatch => {
+                stats.digest_mismatches.add();
+                watch.shared.servers.failed(self.lane.index());
+                if let Some(track) = watch.tracks.get(&id) {
+                    track.watched.publish(|v| v.distrusted = true);
+                }
+                "digest or count do not match".to_owned()
+            }
+        };
+        let selector = watch.tracks.get(&id).map(|t| &t.watched.selector);
+        let selector = selector.map(ToString::to_string).unwrap_or_default();
+        violation(&self.lane, &format!("{what} ({selector})"))
+    }
+}
+
+/// Counts what a swap tells of, and arranges for an unverified view to be asked for again.
+fn note_verified(track: &mut Track, swap: &Swap, stats: &Counters) {
+    if swap.cause == Some(SnapshotCause::HistoryLost) {
+        stats.histories_lost.add();
+    }
+    if !track.frames.is_unverified() {
+        track.verified();
+    } else if swap.cause.is_some() {
+        stats.unverified_views.add();
+        track.retry_later();
+    }
+}
+
+/// Makes a view of what the frames hold now.
+fn publish(track: &Track, header: &v1::ViewHeader, timing: Timing, swap: &Swap, changed: bool) {
+    let frames = &track.frames;
+    track.watched.publish(|v| {
+        v.timing = Some(timing);
+        v.source = Source::Registry;
+        v.position = Position::new(header.epoch, header.revision);
+        v.view_id = header.view_id;
+        v.digest = header.digest;
+        v.count = header.count;
+        v.flags = Flags {
+            recovering: recovering(header),
+            isolated: isolated(header),
+        };
+        v.unverified = frames.is_unverified();
+        v.distrusted = false;
+        v.forbidden = track.forbidden.clone();
+        if changed {
+            v.instances = frames.instances();
+            v.services = frames.set().services();
+        }
+        if let Some(cause) = swap.cause {
+            v.snapshots += 1;
+            v.last_cause = cause;
+        }
+        v.remember(&swap.gone);
+    });
+}
+
+impl View {
+    /// Keeps why instances went, the newest last, up to a bound.
+    fn remember(&mut self, gone: &[Gone]) {
+        if gone.is_empty() {
+            return;
+        }
+        let at = self.position;
+        let new = gone.iter().map(|(key, reason)| Removed {
+            key: key.clone(),
+            reason: *reason,
+            at,
+        });
+        let mut all: Vec<Removed> = self.removals.iter().cloned().chain(new).collect();
+        let excess = all.len().saturating_sub(REMOVALS_KEPT);
+        all.drain(..excess);
+        self.removals = all.into();
+    }
+
+    /// Shows what another view of the same set shows.
+    pub(crate) fn show(&mut self, other: &View) {
+        let (selector, sequence) = (self.selector.clone(), self.sequence);
+        let snapshots = self.snapshots + 1;
+        *self = other.clone();
+        self.selector = selector;
+        self.sequence = sequence;
+        self.snapshots = snapshots;
+    }
+}

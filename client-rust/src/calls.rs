@@ -1,0 +1,112 @@
+//! Unary calls: finding a server, trying, and trying again elsewhere.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::{Request, Response, Status};
+
+use crate::backoff::Backoff;
+use crate::client::{Shared, gave_up};
+use crate::error::{Error, Reason};
+use crate::servers::Lane;
+
+/// What a call is called in texts: what is attempted, and about what.
+#[derive(Clone, Copy)]
+pub(crate) struct What<'a> {
+    pub(crate) op: &'a str,
+    pub(crate) subject: &'a str,
+}
+
+/// A request with the time that is left as its `grpc-timeout`.
+pub(crate) fn request<T>(message: T, deadline: Instant) -> Request<T> {
+    let mut request = Request::new(message);
+    // A moment more than this side waits, so that it is always this side that ends the call.
+    request.set_timeout(
+        deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(100),
+    );
+    request
+}
+
+impl Shared {
+    /// Makes a unary call: finds a server, tries, and on an error that may pass tries again,
+    /// elsewhere first, until the deadline. Every call of the contract may be repeated safely.
+    pub(crate) async fn call<T, F, Fut>(
+        &self,
+        what: What<'_>,
+        deadline: Instant,
+        attempt: F,
+    ) -> Result<T, Error>
+    where
+        F: Fn(Lane, Instant) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut last = None;
+        let attempts = self.attempts(what, deadline, &attempt, &mut last);
+        let result = tokio::select! {
+            () = self.ended.cancelled() => return Err(self.closed_error(what.op, what.subject)),
+            result = timeout_at(deadline, attempts) => result,
+        };
+        result.unwrap_or_else(|_| Err(gave_up(what.op, what.subject, last.as_ref())))
+    }
+
+    async fn attempts<T, F, Fut>(
+        &self,
+        what: What<'_>,
+        deadline: Instant,
+        attempt: &F,
+        last: &mut Option<Error>,
+    ) -> Result<T, Error>
+    where
+        F: Fn(Lane, Instant) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut retries = Backoff::default();
+        for tries in 1.. {
+            let e = match self.try_once(what, deadline, attempt).await {
+                Ok(answer) => return Ok(answer),
+                Err(e) if !e.is_retryable() => return Err(e),
+                Err(e) => last.insert(e),
+            };
+            let other_server_at_once = e.is_elsewhere()
+                && tries % self.servers.len() != 0
+                && e.retry_after().is_none()
+                && e.reason() != Reason::NoServer;
+            if !other_server_at_once {
+                sleep(self.delay(&mut retries, e)).await;
+            }
+        }
+        // Only after 2^64 attempts.
+        Err(gave_up(what.op, what.subject, last.as_ref()))
+    }
+
+    /// One attempt at whichever server serves.
+    pub(crate) async fn try_once<T, F, Fut>(
+        &self,
+        what: What<'_>,
+        deadline: Instant,
+        attempt: &F,
+    ) -> Result<T, Error>
+    where
+        F: Fn(Lane, Instant) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let lane = self.servers.acquire(None).await?;
+        match attempt(lane.clone(), deadline).await {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => {
+                let e = lane.error(status, what.op, what.subject);
+                if e.is_elsewhere() {
+                    self.servers.failed(lane.index());
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// How long to wait after this error.
+    pub(crate) fn delay(&self, retries: &mut Backoff, e: &Error) -> Duration {
+        let wait = retries.next(self.config.backoff_cap(), self.config.word());
+        wait.max(e.retry_after().unwrap_or_default())
+    }
+}

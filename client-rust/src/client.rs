@@ -1,0 +1,357 @@
+//! The client: what everything else hangs on, and how it ends.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::backoff::{self, Backoff};
+use crate::config::{self, ClientBuilder, Config};
+use crate::error::{Error, Reason};
+use crate::keeper::Keeper;
+use crate::kinds::Position;
+use crate::lookup::Lookup;
+use crate::messages;
+use crate::registration::Register;
+use crate::selector::Selector;
+use crate::servers::Servers;
+use crate::session::{Session, State};
+use crate::spec::InstanceSpec;
+use crate::stats::{Counters, Stats};
+use crate::subscription::Subscription;
+use crate::view::Clock;
+use crate::watcher::Watcher;
+
+/// A client of a registry, and the owner of everything that was registered or subscribed to through
+/// it. Cloning is cheap and gives another handle of the same client.
+///
+/// It ends with [`Client::close`]. When the last clone is dropped without it, the client tries for
+/// one second to deregister, if the runtime still lives; what it cannot reach expires by its TTL.
+/// Handles of registrations and subscriptions do not keep it alive.
+#[derive(Clone)]
+pub struct Client {
+    handle: Arc<LastHandle>,
+}
+
+/// Dropped with the last clone of a client.
+struct LastHandle(Arc<Shared>);
+
+impl Drop for LastHandle {
+    fn drop(&mut self) {
+        self.0.begin_close(config::DROP_TIMEOUT);
+    }
+}
+
+/// What a client's tasks and handles share.
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
+    pub(crate) servers: Servers,
+    pub(crate) keeper: Keeper,
+    pub(crate) watcher: Watcher,
+    pub(crate) stats: Counters,
+    pub(crate) clock: Clock,
+    /// Cancelled when closing has taken back what it could: every task ends then.
+    pub(crate) ended: CancellationToken,
+    tasks: TaskTracker,
+    runtime: Handle,
+    /// True once closing is over.
+    closed: watch::Sender<bool>,
+    next_session: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    closing: bool,
+    sessions: HashMap<u64, Arc<Session>>,
+    /// Where the last own write became visible.
+    written: Position,
+}
+
+/// What a client knows of its registry.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ClientStatus {
+    /// The server in use, or to be tried next.
+    pub server: String,
+    /// The cluster of the registry; empty before the first answer.
+    pub cluster_id: String,
+    /// The present outage, as `NO_SERVER`; none if there is none.
+    pub error: Option<Error>,
+    /// Registrations that are alive.
+    pub registrations: usize,
+    /// Subscriptions that are open, counted by distinct selector.
+    pub subscriptions: usize,
+    /// Where the last own write became visible.
+    pub written: Position,
+}
+
+impl Client {
+    /// Begins a client of the registry whose servers are given as `host:port`. They are tried in
+    /// order, from the one that served last.
+    pub fn builder<S: Into<String>>(servers: impl IntoIterator<Item = S>) -> ClientBuilder {
+        ClientBuilder::new(servers.into_iter().map(Into::into).collect())
+    }
+
+    pub(crate) fn start(config: Config, runtime: Handle) -> Client {
+        let config = Arc::new(config);
+        let shared = Arc::new(Shared {
+            servers: Servers::new(config.clone()),
+            keeper: Keeper::default(),
+            watcher: Watcher::default(),
+            stats: Counters::default(),
+            clock: Clock::start(),
+            ended: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            runtime,
+            closed: watch::Sender::new(false),
+            next_session: AtomicU64::new(1),
+            inner: Mutex::default(),
+            config,
+        });
+        Client {
+            handle: Arc::new(LastHandle(shared)),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.0
+    }
+
+    /// Waits until a server of the list answers, at most 5 s.
+    ///
+    /// # Errors
+    /// `NO_SERVER`, with every server that was tried and why it did not serve; `CLOSED`.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let shared = self.shared();
+        let deadline = Instant::now() + config::CALL_TIMEOUT;
+        let mut retries = Backoff::default();
+        let mut last = None;
+        let attempts = async {
+            loop {
+                match shared.servers.acquire(None).await {
+                    Ok(_) => return,
+                    Err(e) => last = Some(e),
+                }
+                let wait = retries.next(backoff::CAP, shared.config.word());
+                tokio::time::sleep(wait).await;
+            }
+        };
+        let result = tokio::select! {
+            () = shared.ended.cancelled() => return Err(shared.closed_error("ready", "")),
+            result = timeout_at(deadline, attempts) => result,
+        };
+        result.map_err(|_| gave_up("ready", "", last.as_ref()))
+    }
+
+    /// What the client knows now. Does no I/O.
+    #[must_use]
+    pub fn status(&self) -> ClientStatus {
+        let shared = self.shared();
+        let (server, error) = shared.servers.status();
+        let subscriptions = shared.watcher.count();
+        let inner = shared.lock();
+        ClientStatus {
+            server,
+            cluster_id: shared.servers.cluster_id(),
+            error,
+            registrations: inner.sessions.len(),
+            subscriptions,
+            written: inner.written,
+        }
+    }
+
+    /// What the client counted so far. Does no I/O.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared().stats.read()
+    }
+
+    /// Registers instances, all or nothing, and keeps them registered. Await it; it does nothing
+    /// before. Giving up on it, by its deadline of 5 s or by dropping it, never leaves anything
+    /// registered; once it succeeded, the registration lives until it is ended, and dropping the
+    /// handle changes nothing.
+    pub fn register(&self, specs: impl IntoIterator<Item = InstanceSpec>) -> Register {
+        Register::new(self.shared().clone(), specs.into_iter().collect())
+    }
+
+    /// Reads what a selector matches, once. Await it; it does nothing before.
+    pub fn lookup(&self, selector: Selector) -> Lookup {
+        Lookup::new(self.shared().clone(), selector)
+    }
+
+    /// Begins to watch what a selector matches. Returns at once, with an empty view until the first
+    /// one arrives. Equal selectors share one watch.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if the selector is wrong; `CLOSED`.
+    pub fn subscribe(&self, selector: Selector) -> Result<Subscription, Error> {
+        Subscription::open(self.shared(), selector)
+    }
+
+    /// Deregisters everything, ends all streams, closes all subscriptions and joins all tasks. It
+    /// takes at most 5 s: what cannot be deregistered by then expires by its TTL. Calling it again
+    /// waits for the first call; dropping it does not stop it. Afterwards everything returns
+    /// `CLOSED`.
+    pub async fn close(&self) {
+        let mut closed = self.shared().closed.subscribe();
+        self.shared().begin_close(config::CLOSE_TIMEOUT);
+        // An error means that the sender is gone, and this handle holds it.
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("servers", &self.shared().config.servers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
+    pub(crate) fn closed_error(&self, op: &str, subject: &str) -> Error {
+        Error::new(Reason::Closed, messages::closed(op, subject))
+    }
+
+    /// Runs a task that closing joins; false if closing has begun. The task is dropped at its next
+    /// await once closing has done what it could.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
+        let inner = self.lock();
+        if inner.closing {
+            return false;
+        }
+        let task = self.ended.clone().run_until_cancelled_owned(task);
+        self.tasks.spawn_on(
+            async move {
+                task.await;
+            },
+            &self.runtime,
+        );
+        true
+    }
+
+    /// Lists a session, so that closing ends it, and starts its driver; false if closing has begun.
+    pub(crate) fn adopt(self: &Arc<Self>, session: &Arc<Session>) -> bool {
+        let id = self.next_session.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut inner = self.lock();
+            if inner.closing {
+                return false;
+            }
+            inner.sessions.insert(id, session.clone());
+        }
+        let forget = Forget {
+            shared: self.clone(),
+            session: session.clone(),
+            id,
+        };
+        let driver = session.clone().run(self.clone());
+        self.spawn(async move {
+            let _forget = forget;
+            driver.await;
+        })
+    }
+
+    /// Remembers where an own write became visible, for later lookups.
+    pub(crate) fn wrote(&self, at: Position) {
+        let mut inner = self.lock();
+        inner.written = inner.written.max(at);
+    }
+
+    pub(crate) fn last_write(&self) -> Position {
+        self.lock().written
+    }
+
+    /// For a registry that changed its history.
+    pub(crate) fn forget_writes(&self, before: Position) {
+        let mut inner = self.lock();
+        if inner.written == before {
+            inner.written = Position::default();
+        }
+    }
+
+    /// Starts closing, unless it has begun. Needs no runtime of the caller.
+    fn begin_close(self: &Arc<Self>, within: Duration) {
+        let sessions: Vec<Arc<Session>> = {
+            let mut inner = self.lock();
+            if inner.closing {
+                return;
+            }
+            inner.closing = true;
+            inner.sessions.values().cloned().collect()
+        };
+        let shared = self.clone();
+        self.runtime.spawn(shared.finish_close(sessions, within));
+    }
+
+    async fn finish_close(self: Arc<Self>, sessions: Vec<Arc<Session>>, within: Duration) {
+        let deadline = Instant::now() + within;
+        self.watcher.close();
+        let orderly = async {
+            for s in &sessions {
+                s.end(State::Closed);
+            }
+            for s in &sessions {
+                s.done().await;
+            }
+            self.keeper.close();
+            self.tasks.close();
+            self.tasks.wait().await;
+        };
+        if timeout_at(deadline, orderly).await.is_err() {
+            tracing::warn!("closed before everything could be deregistered; it expires by its TTL");
+        }
+        self.ended.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.servers.close();
+        self.closed.send_replace(true);
+    }
+}
+
+/// Takes a session off the list when its driver ends, however it ends.
+struct Forget {
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    id: u64,
+}
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.session.abandon();
+        self.shared.lock().sessions.remove(&self.id);
+    }
+}
+
+/// The error of a call whose time ran out between attempts.
+pub(crate) fn gave_up(op: &str, subject: &str, last: Option<&Error>) -> Error {
+    if let Some(e) = last.and_then(Error::given_up) {
+        return e;
+    }
+    let text = last.map(Error::text);
+    let e = Error::new(
+        Reason::Deadline,
+        messages::gave_up(op, subject, text.as_deref()),
+    );
+    match last {
+        Some(last) => e.caused_by(last.clone()),
+        None => e,
+    }
+}

@@ -1,0 +1,247 @@
+//! Settings of a client, their defaults, and the builder that checks them.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+
+use crate::backoff;
+use crate::client::Client;
+use crate::error::{Error, Reason};
+use crate::messages;
+
+/// The release of this library, sent with every call.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The version of the protocol that this client speaks.
+pub(crate) const PROTOCOL_VERSION: u32 = 1;
+/// Bounds one attempt to reach one server, so that three servers fit into one TTL.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Bounds a call whose caller gave no deadline.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// After how much silence a connection to the registry is probed, and how long that may take.
+pub(crate) const TRANSPORT_KEEPALIVE: (Duration, Duration) =
+    (Duration::from_secs(10), Duration::from_secs(5));
+/// After how much silence a watch stream is reopened: before its views become stale.
+pub(crate) const IDLE_STREAM_TIMEOUT: Duration = Duration::from_secs(25);
+/// The mean life of a watch stream, ± 20 %.
+pub(crate) const STREAM_LIFETIME: Duration = Duration::from_secs(3_600);
+/// Bounds the closing of a client.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bounds what is done for a client whose last clone was dropped.
+pub(crate) const DROP_TIMEOUT: Duration = Duration::from_secs(1);
+/// The largest message taken from a registry: a lookup may answer 10,000 instances.
+pub(crate) const MAX_MESSAGE: usize = 64 << 20;
+
+const DEFAULT_TTL: Duration = Duration::from_secs(15);
+const MIN_TTL: Duration = Duration::from_secs(1);
+const MAX_TTL: Duration = Duration::from_secs(3_600);
+const NAME_BYTES: usize = 128;
+
+/// A connection to a registry server, before HTTP/2.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// Opens connections to `host:port`.
+pub(crate) type Dial =
+    Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Box<dyn Transport>>> + Send + Sync>;
+/// Draws random words.
+pub(crate) type Words = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Everything that can be set, checked.
+#[derive(Clone)]
+pub(crate) struct Config {
+    /// `host:port` of each server; tried in order, from the one that served last.
+    pub(crate) servers: Vec<String>,
+    /// By which people recognise this client.
+    pub(crate) name: String,
+    /// How long the registry waits for a silent process.
+    pub(crate) ttl: Duration,
+    #[cfg(feature = "tls-ring")]
+    pub(crate) tls: Option<crate::Tls>,
+    pub(crate) dial: Dial,
+    pub(crate) words: Words,
+}
+
+impl Config {
+    /// A random word.
+    pub(crate) fn word(&self) -> u64 {
+        (self.words)()
+    }
+
+    /// The ceiling of waits between attempts that concern leases.
+    pub(crate) fn backoff_cap(&self) -> Duration {
+        backoff::lease_cap(self.ttl)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        if self.servers.is_empty() {
+            return invalid(
+                "no registry servers given; pass at least one address, such as 127.0.0.1:7070",
+            );
+        }
+        for s in &self.servers {
+            let ok = s.rsplit_once(':').is_some_and(|(host, port)| {
+                !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|p| p > 0)
+            });
+            if !ok {
+                return invalid(format!(
+                    "registry server \"{s}\" is no host:port, such as 127.0.0.1:7070"
+                ));
+            }
+        }
+        if self.name.len() > NAME_BYTES || !self.name.chars().all(|c| (' '..='~').contains(&c)) {
+            return invalid(messages::option(
+                "name",
+                &self.name,
+                "use at most 128 printable ASCII characters",
+            ));
+        }
+        let whole = self.ttl.subsec_nanos().is_multiple_of(1_000_000);
+        if self.ttl < MIN_TTL || self.ttl > MAX_TTL || !whole {
+            return invalid(messages::option(
+                "ttl",
+                &format!("{:?}", self.ttl),
+                "use 1s to 1h in whole milliseconds",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(text: impl Into<String>) -> Result<(), Error> {
+    Err(Error::new(Reason::InvalidArgument, text))
+}
+
+fn tcp(address: String) -> BoxFuture<'static, io::Result<Box<dyn Transport>>> {
+    Box::pin(async move {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Box::new(stream) as Box<dyn Transport>)
+    })
+}
+
+/// Settings of a [`Client`] to be, from [`Client::builder`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct ClientBuilder {
+    config: Config,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(servers: Vec<String>) -> ClientBuilder {
+        ClientBuilder {
+            config: Config {
+                servers,
+                name: String::new(),
+                ttl: DEFAULT_TTL,
+                #[cfg(feature = "tls-ring")]
+                tls: None,
+                dial: Arc::new(tcp),
+                words: Arc::new(|| fastrand::u64(..)),
+            },
+        }
+    }
+
+    /// Sets the name by which people recognise this client, as in `2 of 14 unconfirmed: orders-3`.
+    /// Default empty; at most 128 printable ASCII characters.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.name = name.into();
+        self
+    }
+
+    /// Sets the TTL of leases: how long the registry waits for a silent process before its
+    /// instances expire. 1 s to 1 h, default 15 s, whole milliseconds.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.config.ttl = ttl;
+        self
+    }
+
+    /// Encrypts connections to the registry. Default plaintext.
+    #[cfg(feature = "tls-ring")]
+    pub fn tls(mut self, tls: crate::Tls) -> Self {
+        self.config.tls = Some(tls);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn dial(mut self, dial: Dial) -> Self {
+        self.config.dial = dial;
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn words(mut self, words: Words) -> Self {
+        self.config.words = words;
+        self
+    }
+
+    /// Makes the client. It does no I/O: a registry that is down is found out by the first call
+    /// that needs it.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if a setting is wrong, or if this is not called within a tokio runtime,
+    /// on which the client's tasks run.
+    pub fn build(self) -> Result<Client, Error> {
+        self.config.validate()?;
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(Error::new(
+                Reason::InvalidArgument,
+                "client: no tokio runtime; build it within #[tokio::main] or runtime.enter()",
+            ));
+        };
+        Ok(Client::start(self.config, runtime))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("servers", &self.config.servers)
+            .field("name", &self.config.name)
+            .field("ttl", &self.config.ttl)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_checked() {
+        let b = |servers: &[&str]| {
+            ClientBuilder::new(servers.iter().map(|s| (*s).to_owned()).collect())
+        };
+        let ms = Duration::from_millis;
+        for (builder, want) in [
+            (b(&[]), "no registry servers given"),
+            (b(&["localhost"]), "is no host:port"),
+            (b(&["http://a:1"]), "is no host:port"),
+            (b(&["a:0"]), "is no host:port"),
+            (b(&["a:1"]).name("x".repeat(129)), "option name"),
+            (b(&["a:1"]).name("a\nb"), "option name"),
+            (b(&["a:1"]).ttl(ms(999)), "option ttl"),
+            (b(&["a:1"]).ttl(ms(3_600_001)), "option ttl"),
+            (
+                b(&["a:1"]).ttl(Duration::from_micros(1_500_500)),
+                "option ttl",
+            ),
+        ] {
+            let e = builder.build().expect_err(want);
+            assert_eq!(e.reason(), Reason::InvalidArgument);
+            assert!(e.to_string().contains(want), "{e} should say {want}");
+        }
+    }
+
+    #[test]
+    fn build_outside_a_runtime_is_an_error() {
+        let e = ClientBuilder::new(vec!["127.0.0.1:7070".into()])
+            .build()
+            .expect_err("no runtime");
+        assert!(e.to_string().contains("no tokio runtime"), "{e}");
+    }
+}

@@ -1,0 +1,322 @@
+//! Keeps all leases of a client alive, on one stream.
+//!
+//! One task runs from the first lease on. It opens one stream after the other (`keepalive`) for as
+//! long as there are leases; a stream that breaks makes every lease due, so that the next one
+//! begins by renewing them all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use crate::backoff::{self, Backoff, below, millis};
+use crate::client::Shared;
+use crate::error::Error;
+use crate::keepalive::{Ended, KeepaliveStream};
+use crate::schedule::{JOIN_WITHIN, keepalive_after};
+use crate::servers::{Lane, Servers};
+use crate::session::{Lease, Session};
+
+/// The longest wait before the first attempt after a stream broke: short, because the server
+/// already suspects the leases.
+const FIRST_RECONNECT: Duration = Duration::from_millis(100);
+/// Answers in a row without confirmation after which another server is tried.
+pub(crate) const MOVE_AFTER: u32 = 2;
+/// When the next lease is due if there is none.
+const NEVER: Duration = Duration::from_secs(3_600);
+
+/// The leases to keep alive. Sessions are told things while it is not locked.
+#[derive(Default)]
+pub(crate) struct Keeper {
+    table: Mutex<Table>,
+    /// Leases were added or removed, or it is closing.
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct Table {
+    started: bool,
+    closing: bool,
+    /// By lease id, so that messages name leases in a stable order.
+    leases: BTreeMap<String, Kept>,
+}
+
+/// One lease and when it must be renewed.
+struct Kept {
+    lease: Lease,
+    session: Arc<Session>,
+    /// When the next keepalive goes out; while one is unanswered it is meaningless.
+    due: Instant,
+    pending: bool,
+    /// When the last confirmed keepalive was sent.
+    confirmed: Instant,
+    /// Answers in a row that did not confirm.
+    unconfirmed: u32,
+    /// How much too late the keeper ran, at worst, since `confirmed`.
+    late: Duration,
+}
+
+/// A lease that a message renews.
+#[derive(Clone)]
+pub(crate) struct Due {
+    pub(crate) id: String,
+    pub(crate) ttl: Duration,
+    pub(crate) session: Arc<Session>,
+}
+
+impl Shared {
+    /// Keeps a lease alive from now on. `sent` is when the granting request was sent.
+    pub(crate) fn keep(self: &Arc<Self>, session: &Arc<Session>, lease: Lease, sent: Instant) {
+        let start = {
+            let mut table = self.keeper.lock();
+            let due = sent + keepalive_after(lease.ttl, self.config.word());
+            table.leases.insert(
+                lease.id.clone(),
+                Kept {
+                    lease,
+                    session: session.clone(),
+                    due,
+                    pending: false,
+                    confirmed: sent,
+                    unconfirmed: 0,
+                    late: Duration::ZERO,
+                },
+            );
+            !std::mem::replace(&mut table.started, true)
+        };
+        if start {
+            self.spawn(run(self.clone()));
+        }
+        self.keeper.wake.notify_one();
+    }
+}
+
+impl Keeper {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a lease alive no longer, and tells when it was confirmed last.
+    pub(crate) fn remove(&self, id: &str) -> Option<Instant> {
+        let kept = self.lock().leases.remove(id);
+        self.wake.notify_one();
+        kept.map(|k| k.confirmed)
+    }
+
+    /// The stream is half-closed, which is an intentional move, and the task ends.
+    pub(crate) fn close(&self) {
+        self.lock().closing = true;
+        self.wake.notify_one();
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Whether a stream is not needed any more.
+    pub(crate) fn is_idle(&self) -> bool {
+        let table = self.lock();
+        table.closing || table.leases.is_empty()
+    }
+
+    /// False once the task is to end.
+    async fn wait_for_leases(&self) -> bool {
+        loop {
+            {
+                let table = self.lock();
+                if table.closing || !table.leases.is_empty() {
+                    return !table.closing;
+                }
+            }
+            self.woken().await;
+        }
+    }
+
+    /// Tells all sessions that their leases are not being renewed, and makes every lease due.
+    fn unconfirmed(&self, error: &Error) {
+        let all: Vec<Due> = {
+            let now = Instant::now();
+            let mut table = self.lock();
+            table.leases.values_mut().map(|k| k.make_due(now)).collect()
+        };
+        let text = format!("keepalive: {}", error.text());
+        for due in all {
+            due.session
+                .lease_unconfirmed(&due.id, &text, Some(error.clone()));
+        }
+    }
+
+    /// Makes every lease due, for a stream that was left by choice.
+    fn all_due(&self) {
+        let now = Instant::now();
+        for kept in self.lock().leases.values_mut() {
+            kept.make_due(now);
+        }
+    }
+
+    fn shortest_ttl(&self, otherwise: Duration) -> Duration {
+        let table = self.lock();
+        let ttls = table.leases.values().map(|k| k.lease.ttl);
+        ttls.min().unwrap_or(otherwise)
+    }
+
+    /// The leases that are due, or will be within a moment, as pending. `late` is how much later
+    /// than wanted the keeper runs.
+    pub(crate) fn take_due(&self, now: Instant, late: Duration) -> Vec<Due> {
+        let mut table = self.lock();
+        let mut any = false;
+        for kept in table.leases.values_mut() {
+            kept.late = kept.late.max(late);
+            any |= !kept.pending && kept.due <= now;
+        }
+        if !any {
+            return Vec::new();
+        }
+        let soon = now + JOIN_WITHIN;
+        let due = table.leases.values_mut();
+        due.filter(|k| !k.pending && k.due <= soon)
+            .map(|k| {
+                k.pending = true;
+                k.to_due()
+            })
+            .collect()
+    }
+
+    /// When the next lease is due; without one, far off.
+    pub(crate) fn next_due(&self, now: Instant) -> Instant {
+        let table = self.lock();
+        let waiting = table.leases.values().filter(|k| !k.pending);
+        waiting.map(|k| k.due).min().unwrap_or(now + NEVER)
+    }
+
+    /// A keepalive of this lease, sent then, was confirmed.
+    pub(crate) fn confirm(&self, due: &Due, sent: Instant, word: u64) {
+        if let Some(kept) = self.lock().leases.get_mut(&due.id) {
+            kept.pending = false;
+            kept.unconfirmed = 0;
+            kept.late = Duration::ZERO;
+            kept.confirmed = sent;
+            kept.due = sent + keepalive_after(kept.lease.ttl, word);
+        }
+    }
+
+    /// A keepalive was not confirmed and is to be repeated; returns how many in a row were not.
+    pub(crate) fn reschedule(&self, due: &Due, at: Instant) -> u32 {
+        let mut table = self.lock();
+        let Some(kept) = table.leases.get_mut(&due.id) else {
+            return 0;
+        };
+        kept.pending = false;
+        kept.due = at;
+        kept.unconfirmed += 1;
+        kept.unconfirmed
+    }
+
+    /// A lease is gone. Tells its session when it was confirmed last, and whether the process did
+    /// not run for so long meanwhile that this is why.
+    pub(crate) fn lost(&self, due: &Due, error: Error) {
+        let Some(kept) = self.lock().leases.remove(&due.id) else {
+            return;
+        };
+        let asleep = kept.late > kept.lease.ttl / 2;
+        due.session
+            .lease_lost(&due.id, error, Some(kept.confirmed), asleep);
+    }
+}
+
+impl Kept {
+    fn to_due(&self) -> Due {
+        Due {
+            id: self.lease.id.clone(),
+            ttl: self.lease.ttl,
+            session: self.session.clone(),
+        }
+    }
+
+    fn make_due(&mut self, now: Instant) -> Due {
+        self.pending = false;
+        self.due = now;
+        self.to_due()
+    }
+}
+
+/// Opens one stream after the other for as long as there are leases.
+async fn run(shared: Arc<Shared>) {
+    let keeper = &shared.keeper;
+    let mut retries = Backoff::default();
+    let mut choice = ServerChoice::default();
+    while keeper.wait_for_leases().await {
+        let e = match serve(&shared, &mut choice, &mut retries).await {
+            Ok(Ended::Idle) => continue,
+            Ok(Ended::Moving) => {
+                keeper.all_due();
+                continue;
+            }
+            Err(e) => e,
+        };
+        keeper.unconfirmed(&e);
+        let word = shared.config.word();
+        let cap = backoff::lease_cap(keeper.shortest_ttl(shared.config.ttl));
+        let first = retries.is_fresh();
+        let mut wait = retries.next(cap, word);
+        if first {
+            wait = Duration::from_millis(below(word, millis(FIRST_RECONNECT) + 1));
+        }
+        sleep(wait.max(e.retry_after().unwrap_or_default())).await;
+    }
+}
+
+/// Runs one stream to its end.
+async fn serve(
+    shared: &Arc<Shared>,
+    choice: &mut ServerChoice,
+    retries: &mut Backoff,
+) -> Result<Ended, Error> {
+    let lane = choice.acquire(&shared.servers).await?;
+    shared.stats.keepalive_streams.add();
+    let began = Instant::now();
+    let mut stream = KeepaliveStream::open(shared.clone(), lane.clone());
+    let result = stream.run(choice).await;
+    retries.stream_ended(stream.was_answered(), began.elapsed());
+    match &result {
+        Ok(_) => stream.half_close().await,
+        Err(_) => shared.servers.failed(lane.index()),
+    }
+    result
+}
+
+/// Which server the keeper uses. After two answers in a row without confirmation it tries each
+/// other server, each at most once per TTL: more would send a whole fleet around in circles while
+/// the store is away.
+#[derive(Default)]
+pub(crate) struct ServerChoice {
+    avoid: Option<usize>,
+    tried: HashMap<usize, Instant>,
+}
+
+impl ServerChoice {
+    async fn acquire(&mut self, servers: &Servers) -> Result<Lane, Error> {
+        let lane = servers.acquire(self.avoid.take()).await?;
+        self.tried.insert(lane.index(), Instant::now());
+        Ok(lane)
+    }
+
+    /// Tells whether to leave a server that does not confirm, and if so arranges it.
+    pub(crate) fn leave(&mut self, from: &Lane, servers: &Servers, ttl: Duration) -> bool {
+        let other = (0..servers.len()).find(|index| {
+            *index != from.index()
+                && self
+                    .tried
+                    .get(index)
+                    .is_none_or(|last| last.elapsed() >= ttl)
+        });
+        if other.is_none() {
+            return false;
+        }
+        servers.failed(from.index());
+        self.avoid = Some(from.index());
+        true
+    }
+}

@@ -1,0 +1,238 @@
+//! The registry's servers, the connections to them, and which of them serves.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use muster_proto::v1;
+use tokio::time::{Instant, timeout};
+
+use crate::config::{CONNECT_TIMEOUT, Config, PROTOCOL_VERSION};
+use crate::error::{Error, Reason};
+use crate::messages;
+use crate::status;
+use crate::transport::Connection;
+
+/// One server of the list and the one connection to it.
+pub(crate) struct Server {
+    address: String,
+    index: usize,
+    /// Held while connecting, so that concurrent callers share one attempt's result.
+    connecting: tokio::sync::Mutex<()>,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// A server that answered, and a connection to it.
+#[derive(Clone)]
+pub(crate) struct Lane {
+    pub(crate) server: Arc<Server>,
+    pub(crate) connection: Connection,
+}
+
+impl Lane {
+    pub(crate) fn address(&self) -> &str {
+        &self.server.address
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.server.index
+    }
+
+    /// The error of a call on this lane. A connection that broke is not used again.
+    pub(crate) fn error(&self, status: tonic::Status, op: &str, subject: &str) -> Error {
+        if status::is_transport(&status) {
+            self.connection.mark_broken();
+        }
+        status::error(status, op, subject, self.address())
+    }
+}
+
+/// The list of servers and which one is tried first.
+pub(crate) struct Servers {
+    config: Arc<Config>,
+    list: Vec<Arc<Server>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The index of the server that is tried first.
+    current: usize,
+    /// The cluster of the first server that answered; others are errors.
+    cluster_id: String,
+    /// When the present outage began; none while a server serves.
+    failing: Option<Instant>,
+    attempts: u32,
+    last: Option<Error>,
+}
+
+impl Servers {
+    pub(crate) fn new(config: Arc<Config>) -> Servers {
+        let list = config
+            .servers
+            .iter()
+            .enumerate()
+            .map(|(index, address)| {
+                Arc::new(Server {
+                    address: address.clone(),
+                    index,
+                    connecting: tokio::sync::Mutex::default(),
+                    connection: Mutex::default(),
+                })
+            })
+            .collect();
+        Servers {
+            config,
+            list,
+            state: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// A server that answers: the current one, else the first that does, trying each once, `avoid`
+    /// last. Without one the error is NO_SERVER and says what became of each.
+    pub(crate) async fn acquire(&self, avoid: Option<usize>) -> Result<Lane, Error> {
+        let mut causes = Vec::new();
+        for server in self.order(avoid) {
+            match self.connect(&server).await {
+                Ok(connection) => {
+                    self.serving(server.index, avoid.is_none());
+                    return Ok(Lane { server, connection });
+                }
+                Err(cause) => causes.push((server.address.clone(), cause)),
+            }
+        }
+        Err(self.outage(&causes))
+    }
+
+    /// The list from the current server on, with `avoid` moved to the end.
+    fn order(&self, avoid: Option<usize>) -> Vec<Arc<Server>> {
+        let first = self.lock().current;
+        let n = self.list.len();
+        let mut order: Vec<_> = (0..n).map(|i| self.list[(first + i) % n].clone()).collect();
+        order.sort_by_key(|s| Some(s.index) == avoid);
+        order
+    }
+
+    /// A connection whose server answered and is ours, within 3 s; otherwise why not.
+    async fn connect(&self, server: &Server) -> Result<Connection, String> {
+        let attempt = async {
+            let _one_at_a_time = server.connecting.lock().await;
+            let present = server.connection().clone();
+            if let Some(connection) = present.filter(|c| !c.is_broken()) {
+                return Ok(connection);
+            }
+            let connection = Connection::open(&self.config, &server.address)
+                .await
+                .map_err(|e| status::cause(&e))?;
+            self.introduce(server, &connection).await?;
+            *server.connection() = Some(connection.clone());
+            Ok(connection)
+        };
+        timeout(CONNECT_TIMEOUT, attempt)
+            .await
+            .unwrap_or_else(|_| Err(messages::no_answer(CONNECT_TIMEOUT)))
+    }
+
+    /// Asks the server who it is: that proves that it answers at all, speaks our protocol and
+    /// belongs to our cluster. An HTTP/2 handshake proves none of these.
+    async fn introduce(&self, server: &Server, connection: &Connection) -> Result<(), String> {
+        let info = connection
+            .server()
+            .get_server_info(v1::GetServerInfoRequest {})
+            .await
+            .map_err(|s| {
+                if status::is_transport(&s) {
+                    status::cause(&s)
+                } else {
+                    s.message().to_owned()
+                }
+            })?
+            .into_inner();
+        if info.oldest_protocol > PROTOCOL_VERSION || info.newest_protocol < PROTOCOL_VERSION {
+            return Err(messages::protocol_not_served(
+                info.oldest_protocol,
+                info.newest_protocol,
+                PROTOCOL_VERSION,
+            ));
+        }
+        self.check_cluster(&server.address, &info.cluster_id)
+            .map_err(|e| e.message().to_owned())
+    }
+
+    /// Pins the cluster of the first answer and refuses others, which is what a reused address
+    /// would otherwise lead to.
+    pub(crate) fn check_cluster(&self, address: &str, cluster_id: &str) -> Result<(), Error> {
+        let mut state = self.lock();
+        if state.cluster_id.is_empty() {
+            cluster_id.clone_into(&mut state.cluster_id);
+        }
+        if cluster_id.is_empty() || cluster_id == state.cluster_id {
+            return Ok(());
+        }
+        let text = messages::wrong_cluster(address, cluster_id, &state.cluster_id);
+        Err(Error::new(Reason::WrongCluster, text).at(address))
+    }
+
+    /// The cluster of the first server that answered; empty before.
+    pub(crate) fn cluster_id(&self) -> String {
+        self.lock().cluster_id.clone()
+    }
+
+    /// Ends an outage. The server becomes current unless it was chosen only to avoid another.
+    fn serving(&self, index: usize, make_current: bool) {
+        let mut state = self.lock();
+        state.failing = None;
+        state.attempts = 0;
+        state.last = None;
+        if make_current {
+            state.current = index;
+        }
+    }
+
+    /// Moves on from a server that answered badly, if it is still current.
+    pub(crate) fn failed(&self, index: usize) {
+        let mut state = self.lock();
+        if state.current == index {
+            state.current = (index + 1) % self.list.len();
+        }
+    }
+
+    /// Counts the failures of one round and makes the error of the outage.
+    fn outage(&self, causes: &[(String, String)]) -> Error {
+        let mut state = self.lock();
+        let since = *state.failing.get_or_insert_with(Instant::now);
+        state.attempts += u32::try_from(causes.len()).unwrap_or(u32::MAX);
+        let text =
+            |retrying| messages::no_server(causes, state.attempts, since.elapsed(), retrying);
+        let error = Error::new(Reason::NoServer, text(true)).or_when_given_up(text(false));
+        state.last = Some(error.clone());
+        error
+    }
+
+    /// The current server and the outage, if there is one.
+    pub(crate) fn status(&self) -> (String, Option<Error>) {
+        let state = self.lock();
+        (self.list[state.current].address.clone(), state.last.clone())
+    }
+
+    /// Lets all connections end once nothing uses them.
+    pub(crate) fn close(&self) {
+        for server in &self.list {
+            *server.connection() = None;
+        }
+    }
+}
+
+impl Server {
+    fn connection(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

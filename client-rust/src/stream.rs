@@ -1,0 +1,490 @@
+//! One open watch stream.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryFutureExt};
+use muster_proto::v1;
+use muster_proto::v1::watch_response::Frame;
+use tokio::time::{Instant, sleep_until, timeout};
+use tonic::{Request, Status};
+
+use crate::ack::{Ack, Acks, Next};
+use crate::backoff::{Backoff, below, millis};
+use crate::calls::request;
+use crate::client::Shared;
+use crate::config::{CALL_TIMEOUT, IDLE_STREAM_TIMEOUT, STREAM_LIFETIME};
+use crate::error::{Error, Reason};
+use crate::freshness::StreamClock;
+use crate::instance::ServiceName;
+use crate::messages;
+use crate::servers::Lane;
+use crate::watch::{Watch, is_refusal};
+
+/// Subscriptions that one UpdateWatch adds at most.
+const UPDATE_BATCH: usize = 100;
+/// How often a client looks for a server that is not isolated from its store.
+const ISOLATED_RETRY: Duration = Duration::from_secs(10);
+/// How often one acknowledgement is tried; a drain that misses it ends by its deadline.
+const ACK_TRIES: usize = 5;
+/// The longest wait between these tries.
+const ACK_CAP: Duration = Duration::from_secs(1);
+
+type Frames = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
+
+/// How a stream ended without an error.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Nothing is wanted any more, or something is wanted without its position.
+    Reopen,
+    /// Another one should be opened, and this one left then.
+    Handover,
+}
+
+/// A call of UpdateWatch that is under way.
+struct Update {
+    added: Vec<u32>,
+    call: BoxFuture<'static, Result<(), Error>>,
+}
+
+/// What was asked for on this stream and what became of it.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    resumed: bool,
+    /// The view whose frames it gets, once answered.
+    view_id: Option<u64>,
+    /// When the stream counts as broken if it is not answered.
+    deadline: Instant,
+}
+
+pub(crate) struct WatchStream {
+    pub(crate) lane: Lane,
+    pub(crate) began: Instant,
+    /// Whether a frame was delivered.
+    pub(crate) delivered: bool,
+    /// Whether the server cannot reach its store.
+    pub(crate) isolated: bool,
+    frames: Frames,
+    first: v1::Opened,
+    asked: BTreeMap<u32, Asked>,
+    clock: StreamClock,
+    update: Option<Update>,
+    acks: Acks,
+    acking: Option<(Ack, BoxFuture<'static, ()>)>,
+    idle_at: Instant,
+    handover_at: Instant,
+}
+
+impl WatchStream {
+    /// Opens a stream and waits for Opened.
+    pub(crate) async fn open(
+        shared: &Arc<Shared>,
+        lane: Lane,
+        message: v1::WatchRequest,
+    ) -> Result<WatchStream, Error> {
+        let began = Instant::now();
+        let deadline = began + CALL_TIMEOUT;
+        let asked = message
+            .subscriptions
+            .iter()
+            .map(|s| (s.subscription_id, Asked::new(s, deadline)))
+            .collect();
+        let mut stub = lane.connection.discovery();
+        let frames = async move {
+            let response = stub.watch(Request::new(message)).await?;
+            Ok(response.into_inner())
+        };
+        let mut frames: Frames = Box::pin(frames.try_flatten_stream());
+        shared.stats.watch_streams.add();
+        let first = match timeout(CALL_TIMEOUT, frames.next()).await {
+            Err(_) => return Err(quiet(&lane, CALL_TIMEOUT)),
+            Ok(None) => return Err(lane.error(ended(), "watch", "")),
+            Ok(Some(Err(status))) => return Err(lane.error(status, "watch", "")),
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let Some(Frame::Opened(first)) = first.frame else {
+            return Err(violation(&lane, "the first frame is not Opened"));
+        };
+        Ok(WatchStream {
+            lane,
+            began,
+            delivered: false,
+            isolated: false,
+            frames,
+            first,
+            asked,
+            clock: StreamClock::default(),
+            update: None,
+            acks: Acks::default(),
+            acking: None,
+            idle_at: began + IDLE_STREAM_TIMEOUT,
+            handover_at: began + STREAM_LIFETIME,
+        })
+    }
+
+    /// The cluster and the epoch of the server.
+    pub(crate) fn who(&self) -> (&str, u64) {
+        (&self.first.cluster_id, self.first.epoch)
+    }
+
+    /// Makes this the stream that everything wanted follows.
+    pub(crate) fn take_over(&mut self, watch: &mut Watch) {
+        for (id, asked) in &self.asked {
+            if let Some(track) = watch.tracks.get_mut(id) {
+                track.frames.begin_stream(asked.resumed);
+            }
+        }
+        let first = self.first.clone();
+        self.opened(watch, first);
+        self.stay(watch);
+        self.idle_at = Instant::now() + IDLE_STREAM_TIMEOUT;
+    }
+
+    /// Puts off leaving the stream by choice: for about an hour, or if its server is isolated
+    /// until the next look for another.
+    pub(crate) fn stay(&mut self, watch: &Watch) {
+        let word = watch.shared.config.word();
+        let spread = below(word, millis(STREAM_LIFETIME * 2 / 5) + 1);
+        let mut wait = STREAM_LIFETIME * 4 / 5 + Duration::from_millis(spread);
+        if self.isolated && watch.shared.servers.len() > 1 {
+            wait = ISOLATED_RETRY;
+        }
+        self.handover_at = Instant::now() + wait;
+    }
+
+    /// Serves the stream until it breaks, should be left, or is not needed.
+    pub(crate) async fn run(&mut self, watch: &mut Watch) -> Result<Ended, Error> {
+        let shared = watch.shared.clone();
+        loop {
+            self.sync(watch);
+            if watch.tracks.is_empty() {
+                return Ok(Ended::Reopen);
+            }
+            let deadline = self.next_deadline(watch);
+            tokio::select! {
+                frame = self.frames.next() => self.take(watch, frame)?,
+                result = pending(self.update.as_mut().map(|u| &mut u.call)) => {
+                    self.updated(watch, result)?;
+                }
+                () = pending(self.acking.as_mut().map(|(_, call)| call)) => self.acked(),
+                () = shared.watcher.woken() => {}
+                () = sleep_until(deadline) => {
+                    if let Some(ended) = self.deadline_passed(watch)? {
+                        return Ok(ended);
+                    }
+                }
+            }
+        }
+    }
+
+    /// When `deadline_passed` has something to say, or an acknowledgement can be sent.
+    fn next_deadline(&self, watch: &Watch) -> Instant {
+        let retries = watch.tracks.values().filter_map(|t| t.retry_at);
+        let unanswered = self.asked.values().filter(|a| a.view_id.is_none());
+        let mut next = retries
+            .chain(unanswered.map(|a| a.deadline))
+            .chain([self.handover_at])
+            .fold(self.idle_at, Instant::min);
+        if self.acking.is_none()
+            && let Next::At(at) = self.acks.next(Instant::now())
+        {
+            next = next.min(at);
+        }
+        next
+    }
+
+    fn deadline_passed(&mut self, watch: &mut Watch) -> Result<Option<Ended>, Error> {
+        let now = Instant::now();
+        let unanswered = self
+            .asked
+            .values()
+            .any(|a| a.view_id.is_none() && now >= a.deadline);
+        if now >= self.idle_at || unanswered {
+            watch.shared.servers.failed(self.lane.index());
+            let waited = if unanswered {
+                CALL_TIMEOUT
+            } else {
+                IDLE_STREAM_TIMEOUT
+            };
+            return Err(quiet(&self.lane, waited));
+        }
+        for track in watch.tracks.values_mut() {
+            if track.retry_at.is_some_and(|at| now >= at) {
+                track.retry_at = None;
+                return Ok(Some(Ended::Reopen));
+            }
+        }
+        Ok((now >= self.handover_at).then_some(Ended::Handover))
+    }
+
+    /// Applies one frame.
+    fn take(
+        &mut self,
+        watch: &mut Watch,
+        frame: Option<Result<v1::WatchResponse, Status>>,
+    ) -> Result<(), Error> {
+        let frame = match frame.unwrap_or_else(|| Err(ended())) {
+            Ok(frame) => frame,
+            Err(status) => {
+                watch.shared.servers.failed(self.lane.index());
+                return Err(self.lane.error(status, "watch", ""));
+            }
+        };
+        self.delivered = true;
+        self.idle_at = Instant::now() + IDLE_STREAM_TIMEOUT;
+        match frame.frame {
+            Some(Frame::Opened(opened)) => {
+                watch.heard(opened.epoch);
+                self.opened(watch, opened);
+                Ok(())
+            }
+            Some(Frame::Snapshot(s)) => self.update_view(watch, Content::Snapshot(s)),
+            Some(Frame::Delta(d)) => self.update_view(watch, Content::Delta(d)),
+            Some(Frame::Progress(p)) => self.update_view(watch, Content::Progress(p)),
+            // A kind of frame that this client does not know.
+            None => Ok(()),
+        }
+    }
+
+    /// Takes answers to subscriptions.
+    fn opened(&mut self, watch: &mut Watch, opened: v1::Opened) {
+        if !opened.stream_id.is_empty() {
+            self.first.stream_id = opened.stream_id;
+        }
+        for answer in opened.subscriptions {
+            let id = answer.subscription_id;
+            if !self.asked.contains_key(&id) {
+                continue; // removed meanwhile
+            }
+            if let Some(refusal) = answer.refusal {
+                self.asked.remove(&id);
+                let e = refused(watch, id, &self.lane, &refusal);
+                watch.refuse(id, e);
+                continue;
+            }
+            self.share_view(watch, id, answer.view_id);
+            if let Some(asked) = self.asked.get_mut(&id) {
+                asked.view_id = Some(answer.view_id);
+            }
+            if let Some(track) = watch.tracks.get_mut(&id) {
+                track.frames.drop_stage();
+                let names = answer.forbidden.into_iter();
+                track.forbidden = names
+                    .map(|n| ServiceName::new(n.namespace, n.service))
+                    .collect();
+            }
+        }
+    }
+
+    /// Selectors whose meaning is equal though their form is not share the frames of one view: the
+    /// newcomer begins with what the other holds, since what follows is for both.
+    fn share_view(&self, watch: &mut Watch, id: u32, view_id: u64) {
+        let other = self
+            .asked
+            .iter()
+            .find(|(other, a)| **other != id && a.view_id == Some(view_id));
+        let held = other
+            .and_then(|(other, _)| watch.tracks.get(other))
+            .filter(|t| t.frames.known().is_some_and(|k| k.view_id == view_id))
+            .map(|t| (t.frames.clone(), t.watched.view()));
+        if let (Some((frames, view)), Some(track)) = (held, watch.tracks.get_mut(&id)) {
+            track.frames = frames;
+            track.watched.publish(|own| own.show(&view));
+        }
+    }
+
+    /// Brings the stream to what is wanted, by one UpdateWatch at a time, and acknowledges.
+    fn sync(&mut self, watch: &mut Watch) {
+        if self.acking.is_none()
+            && let Next::Send(ack) = self.acks.next(Instant::now())
+        {
+            let call = self.call_ack(watch.shared.clone(), &ack);
+            self.acking = Some((ack, call));
+        }
+        watch.sync_tracks();
+        if self.update.is_some() {
+            return;
+        }
+        let mut message = v1::UpdateWatchRequest {
+            stream_id: self.first.stream_id.clone(),
+            ..Default::default()
+        };
+        self.asked.retain(|id, _| {
+            let wanted = watch.tracks.contains_key(id);
+            if !wanted {
+                message.remove.push(*id);
+            }
+            wanted
+        });
+        let batch = if watch.one_by_one { 1 } else { UPDATE_BATCH };
+        let deadline = Instant::now() + CALL_TIMEOUT * 2;
+        let unasked = watch
+            .tracks
+            .keys()
+            .filter(|id| !self.asked.contains_key(id));
+        let new: Vec<u32> = unasked.copied().take(batch).collect();
+        for id in new {
+            let Some(subscription) = watch.subscription(id) else {
+                continue;
+            };
+            if let Some(track) = watch.tracks.get_mut(&id) {
+                track.frames.begin_stream(subscription.resume.is_some());
+            }
+            self.asked.insert(id, Asked::new(&subscription, deadline));
+            message.add.push(subscription);
+        }
+        if !message.add.is_empty() || !message.remove.is_empty() {
+            self.update = Some(self.call_update(message));
+        }
+    }
+
+    fn call_update(&self, message: v1::UpdateWatchRequest) -> Update {
+        let added = message.add.iter().map(|s| s.subscription_id).collect();
+        let lane = self.lane.clone();
+        let call = async move {
+            let mut stub = lane.connection.discovery();
+            let deadline = Instant::now() + CALL_TIMEOUT;
+            match timeout(CALL_TIMEOUT, stub.update_watch(request(message, deadline))).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(status)) => Err(lane.error(status, "watch", "")),
+                Err(_) => Err(quiet(&lane, CALL_TIMEOUT)),
+            }
+        };
+        Update {
+            added,
+            call: Box::pin(call),
+        }
+    }
+
+    /// Handles the result of UpdateWatch. An error that the server means for one subscription ends
+    /// that one; any other reopens the stream.
+    fn updated(&mut self, watch: &mut Watch, result: Result<(), Error>) -> Result<(), Error> {
+        let added = self.update.take().map(|u| u.added).unwrap_or_default();
+        let Err(e) = result else {
+            return Ok(());
+        };
+        if !is_refusal(&e) || added.is_empty() {
+            return Err(e);
+        }
+        for id in &added {
+            self.asked.remove(id);
+        }
+        match added.as_slice() {
+            [id] => watch.refuse(*id, e),
+            _ => watch.one_by_one = true,
+        }
+        Ok(())
+    }
+
+    fn call_ack(&self, shared: Arc<Shared>, ack: &Ack) -> BoxFuture<'static, ()> {
+        let message = v1::AckWatchRequest {
+            stream_id: self.first.stream_id.clone(),
+            epoch: ack.at.epoch,
+            revision: ack.at.revision,
+            view_ids: ack.view_ids.clone(),
+        };
+        let lane = self.lane.clone();
+        Box::pin(async move {
+            let mut retries = Backoff::default();
+            for _ in 0..ACK_TRIES {
+                let mut stub = lane.connection.discovery();
+                let call = stub.ack_watch(request(message.clone(), Instant::now() + CALL_TIMEOUT));
+                match timeout(CALL_TIMEOUT, call).await {
+                    // An error that stays, as NOT_FOUND, means that nobody waits for it any more.
+                    Ok(Err(s)) if lane.error(s.clone(), "ack", "").is_retryable() => {}
+                    Ok(_) => return,
+                    Err(_) => {}
+                }
+                tokio::time::sleep(retries.next(ACK_CAP, shared.config.word())).await;
+            }
+        })
+    }
+
+    fn acked(&mut self) {
+        if let Some((ack, _)) = self.acking.take() {
+            self.acks.sent(&ack);
+        }
+    }
+
+    /// Who shows a view.
+    pub(crate) fn shown_by(&self, view_id: u64) -> Vec<u32> {
+        let asked = self.asked.iter();
+        asked
+            .filter(|(_, a)| a.view_id == Some(view_id))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    pub(crate) fn clock(&mut self) -> &mut StreamClock {
+        &mut self.clock
+    }
+
+    pub(crate) fn acks(&mut self) -> &mut Acks {
+        &mut self.acks
+    }
+
+    /// Makes the stream be left soon if its server cannot reach its store and there are others.
+    pub(crate) fn note_isolated(&mut self, watch: &Watch, now: bool) {
+        if now == self.isolated {
+            return;
+        }
+        self.isolated = now;
+        self.stay(watch);
+        if now && watch.shared.servers.len() > 1 {
+            self.handover_at = Instant::now();
+        }
+    }
+}
+
+impl Asked {
+    fn new(s: &v1::Subscription, deadline: Instant) -> Asked {
+        Asked {
+            resumed: s.resume.is_some(),
+            view_id: None,
+            deadline,
+        }
+    }
+}
+
+/// A frame that belongs to a view.
+pub(crate) enum Content {
+    Snapshot(v1::Snapshot),
+    Delta(v1::Delta),
+    Progress(v1::Progress),
+}
+
+/// Waits for a call, for ever if there is none.
+async fn pending<T>(call: Option<&mut BoxFuture<'static, T>>) -> T {
+    match call {
+        Some(call) => call.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ended() -> Status {
+    Status::unavailable("the server ended the stream")
+}
+
+fn quiet(lane: &Lane, waited: Duration) -> Error {
+    let text = messages::quiet_stream(lane.address(), waited);
+    Error::new(Reason::Deadline, text).at(lane.address())
+}
+
+pub(crate) fn violation(lane: &Lane, what: &str) -> Error {
+    let text = messages::violation(lane.address(), what);
+    Error::new(Reason::ProtocolViolation, text).at(lane.address())
+}
+
+fn refused(watch: &Watch, id: u32, lane: &Lane, refusal: &v1::Refusal) -> Error {
+    let subject = watch
+        .tracks
+        .get(&id)
+        .map(|t| t.watched.selector.to_string());
+    let subject = subject.unwrap_or_default();
+    let text = messages::server_error("watch", &subject, lane.address(), &refusal.message);
+    Error::new(Reason::from_number(refusal.reason), text).at(lane.address())
+}

@@ -1,0 +1,306 @@
+//! The handle of what is watched: [`Subscription`], its [`Updates`] and its [`Picker`]s.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_util::stream::unfold;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::client::Shared;
+use crate::config::CALL_TIMEOUT;
+use crate::error::{Error, Reason};
+use crate::freshness::Freshness;
+use crate::messages;
+use crate::selector::{Names, Selector};
+use crate::update::{Update, between};
+use crate::view::View;
+use crate::watcher::{Handle, Watcher};
+
+/// A handle of a watched selector. Equal selectors of a client share one watch, which ends when the
+/// last of their subscriptions, update streams and pickers is dropped. A subscription does not keep
+/// its client alive; it ends as `CLOSED` with it.
+#[derive(Clone)]
+pub struct Subscription {
+    handle: Arc<Handle>,
+    changes: watch::Receiver<u64>,
+}
+
+impl Subscription {
+    pub(crate) fn open(shared: &Arc<Shared>, selector: Selector) -> Result<Subscription, Error> {
+        selector.validate()?;
+        let handle = Watcher::add(shared, selector)?;
+        Ok(Subscription {
+            changes: handle.watched.watch_changes(),
+            handle,
+        })
+    }
+
+    /// The newest view. Never waits; before the first view was received it is an empty one, whose
+    /// intent is `NOT_YET`.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.handle.watched.view()
+    }
+
+    /// What is watched.
+    #[must_use]
+    pub fn selector(&self) -> &Selector {
+        &self.handle.watched.selector
+    }
+
+    /// Why the subscription ended: refused by the registry, or `CLOSED` with the client. None while
+    /// it goes on. Outages do not end it.
+    #[must_use]
+    pub fn error(&self) -> Option<Error> {
+        self.handle.watched.end()
+    }
+
+    /// Waits for a view that this handle has not been given by `changed` yet. Cancel-safe.
+    ///
+    /// # Errors
+    /// Why the subscription ended, at once and again and again.
+    pub async fn changed(&mut self) -> Result<Arc<View>, Error> {
+        if let Some(e) = self.error() {
+            return Err(e);
+        }
+        // An error means that the sender is gone, and this handle holds it.
+        let _ = self.changes.changed().await;
+        match self.error() {
+            Some(e) => Err(e),
+            None => Ok(self.view()),
+        }
+    }
+
+    /// Waits, at most 5 s, until a view was received that has at least this many instances.
+    ///
+    /// # Errors
+    /// What is missing: `NO_VIEW` if nothing was received, else why there are no or too few
+    /// instances; why the subscription ended.
+    pub async fn wait(&self, instances: usize) -> Result<Arc<View>, Error> {
+        self.wait_timeout(instances, CALL_TIMEOUT).await
+    }
+
+    /// The same within a time of the caller's choice.
+    ///
+    /// # Errors
+    /// Those of [`Subscription::wait`].
+    pub async fn wait_timeout(
+        &self,
+        instances: usize,
+        within: Duration,
+    ) -> Result<Arc<View>, Error> {
+        let mut changes = self.changes.clone();
+        let enough = async {
+            loop {
+                changes.borrow_and_update();
+                let view = self.view();
+                if view.is_received() && view.instances().len() >= instances {
+                    return Ok(view);
+                }
+                if let Some(e) = self.error() {
+                    return Err(e);
+                }
+                // An error means that the sender is gone, and this handle holds it.
+                let _ = changes.changed().await;
+            }
+        };
+        match timeout_at(Instant::now() + within, enough).await {
+            Ok(result) => result,
+            Err(_) => Err(self.missing(instances, within)),
+        }
+    }
+
+    /// The error of a wait that ended.
+    fn missing(&self, wanted: usize, waited: Duration) -> Error {
+        let view = self.view();
+        let what = self.selector().to_string();
+        if !view.is_received() {
+            let last = self.handle.shared.watcher.failure();
+            let text = last.as_ref().map(Error::text);
+            let text = messages::no_view(&what, waited, text.as_deref());
+            return Error::new(Reason::NoView, text);
+        }
+        let one = match self.selector().names() {
+            Names::Services(names) if names.len() == 1 => names.first(),
+            _ => None,
+        };
+        one.and_then(|service| view.why(service))
+            .unwrap_or_else(|| {
+                let have = view.instances().len();
+                Error::new(
+                    Reason::NoInstances,
+                    messages::too_few(&what, have, wanted, waited),
+                )
+            })
+    }
+
+    /// What changes, beginning with a snapshot of the first view.
+    ///
+    /// It is no queue: it remembers the view that it yielded last and yields the difference to the
+    /// present one, so a slow reader misses steps in between and costs nothing. The end of the
+    /// subscription is yielded last, as an error.
+    #[must_use]
+    pub fn updates(&self) -> Updates {
+        let first = View::empty(
+            self.handle.watched.selector.clone(),
+            self.handle.shared.clock,
+        );
+        let reader = Reader {
+            handle: self.handle.clone(),
+            changes: self.handle.watched.watch_changes(),
+            last: Arc::new(first),
+            freshness: None,
+            queue: VecDeque::new(),
+            over: false,
+        };
+        Updates {
+            stream: Box::pin(unfold(reader, Reader::next)),
+        }
+    }
+
+    /// Lists something that picks instances outside of [`Subscription::view`], such as a balancer:
+    /// drains wait until it has applied the view that shows them. It counts as applied up to now.
+    #[must_use = "a picker that is dropped is not waited for"]
+    pub fn add_picker(&self) -> Picker {
+        Picker {
+            id: self.handle.watched.add_picker(),
+            handle: self.handle.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("selector", self.selector())
+            .field("position", &self.view().position())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something that picks instances outside of [`Subscription::view`]. Dropping it takes it off: drains
+/// no longer wait for it.
+pub struct Picker {
+    handle: Arc<Handle>,
+    id: u64,
+}
+
+impl Picker {
+    /// Tells that from now on the picker picks by this view, or a newer one, alone.
+    pub fn applied(&self, view: &View) {
+        self.handle.watched.picker_applied(self.id, view.position());
+        self.handle.shared.watcher.nudge();
+    }
+}
+
+impl Drop for Picker {
+    fn drop(&mut self) {
+        self.handle.watched.remove_picker(self.id);
+        self.handle.shared.watcher.nudge();
+    }
+}
+
+impl fmt::Debug for Picker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Picker")
+            .field("selector", &self.handle.watched.selector)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The stream of [`Subscription::updates`]. It keeps the watch open by itself.
+#[must_use = "streams do nothing unless polled"]
+pub struct Updates {
+    stream: Pin<Box<dyn Stream<Item = Result<Update, Error>> + Send>>,
+}
+
+impl Stream for Updates {
+    type Item = Result<Update, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.stream.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for Updates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Updates").finish_non_exhaustive()
+    }
+}
+
+/// What an update stream remembers.
+struct Reader {
+    handle: Arc<Handle>,
+    changes: watch::Receiver<u64>,
+    /// The view that was told of last.
+    last: Arc<View>,
+    /// The freshness that was told of last; none before the first view.
+    freshness: Option<Freshness>,
+    /// At most two updates: of the set, and of its freshness.
+    queue: VecDeque<Update>,
+    over: bool,
+}
+
+impl Reader {
+    async fn next(mut self) -> Option<(Result<Update, Error>, Reader)> {
+        loop {
+            if let Some(update) = self.queue.pop_front() {
+                return Some((Ok(update), self));
+            }
+            if self.over {
+                return None;
+            }
+            self.changes.borrow_and_update();
+            // In this order, so that the last view is told of before the end.
+            let end = self.handle.watched.end();
+            self.look();
+            if !self.queue.is_empty() {
+                continue;
+            }
+            if let Some(e) = end {
+                self.over = true;
+                return Some((Err(e), self));
+            }
+            self.wait().await;
+        }
+    }
+
+    /// Queues what there is to tell of the way from the last view to the present one.
+    fn look(&mut self) {
+        let view = self.handle.watched.view();
+        if !view.is_received() {
+            return;
+        }
+        self.queue.extend(between(&self.last, &view));
+        let to = view.freshness();
+        // The first view is taken to be fresh, unless it says otherwise.
+        let from = self.freshness.replace(to).unwrap_or(Freshness::Fresh);
+        if from != to {
+            let view = view.clone();
+            self.queue.push_back(Update::Freshness { from, to, view });
+        }
+        self.last = view;
+    }
+
+    /// Waits for a newer view, the end, or time to change the freshness.
+    async fn wait(&mut self) {
+        let aged = self.last.freshness_ends();
+        let aged = async {
+            match aged {
+                Some(left) => sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // An error means that the sender is gone, and this reader holds it.
+            _ = self.changes.changed() => {}
+            () = aged => {}
+        }
+    }
+}

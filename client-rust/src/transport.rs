@@ -1,0 +1,246 @@
+//! One connection to one registry server.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http_body::Frame;
+use hyper_util::rt::TokioIo;
+use muster_proto::v1::discovery_service_client::DiscoveryServiceClient;
+use muster_proto::v1::registration_service_client::RegistrationServiceClient;
+use muster_proto::v1::server_service_client::ServerServiceClient;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::{Body as HttpBody, Service};
+use tonic::metadata::BinaryMetadataValue;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::config::{self, Config, Transport};
+
+const DETAILS: &str = "grpc-status-details-bin";
+
+/// A connection to a registry server that carries any number of calls. It is never made anew: once
+/// it broke, everything on it fails, and the owner opens another one. So it is decided in one place
+/// how often a server is tried, and each connection's server is asked who it is.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    channel: Channel,
+    headers: Arc<Vec<(HeaderName, HeaderValue)>>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Opens a connection. Takes as long as the dialler does; the caller bounds it.
+    pub(crate) async fn open(config: &Config, address: &str) -> Result<Connection, io::Error> {
+        let endpoint = endpoint(config, address)?;
+        let transport = (config.dial)(address.to_owned()).await?;
+        let channel = endpoint
+            .connect_with_connector(Once(Some(transport)))
+            .await
+            .map_err(io::Error::other)?;
+        Ok(Connection {
+            channel,
+            headers: Arc::new(headers(config)),
+            broken: Arc::default(),
+        })
+    }
+
+    /// Whether a call saw it break.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a call saw it break. Calls under way go on as they can.
+    pub(crate) fn mark_broken(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn registrations(&self) -> RegistrationServiceClient<Connection> {
+        RegistrationServiceClient::new(self.clone()).max_decoding_message_size(config::MAX_MESSAGE)
+    }
+
+    pub(crate) fn discovery(&self) -> DiscoveryServiceClient<Connection> {
+        DiscoveryServiceClient::new(self.clone()).max_decoding_message_size(config::MAX_MESSAGE)
+    }
+
+    pub(crate) fn server(&self) -> ServerServiceClient<Connection> {
+        ServerServiceClient::new(self.clone())
+    }
+}
+
+fn endpoint(config: &Config, address: &str) -> Result<Endpoint, io::Error> {
+    #[cfg(feature = "tls-ring")]
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    #[cfg(not(feature = "tls-ring"))]
+    let scheme = "http";
+    let endpoint =
+        Endpoint::from_shared(format!("{scheme}://{address}")).map_err(io::Error::other)?;
+    let (interval, timeout) = config::TRANSPORT_KEEPALIVE;
+    let endpoint = endpoint
+        .http2_keep_alive_interval(interval)
+        .keep_alive_timeout(timeout)
+        .keep_alive_while_idle(true);
+    #[cfg(feature = "tls-ring")]
+    if let Some(tls) = &config.tls {
+        return endpoint
+            .tls_config(tls.to_tonic())
+            .map_err(io::Error::other);
+    }
+    #[cfg(not(feature = "tls-ring"))]
+    let _ = config;
+    Ok(endpoint)
+}
+
+/// What every call carries; docs/protocol.md names it.
+fn headers(config: &Config) -> Vec<(HeaderName, HeaderValue)> {
+    let mut list = vec![
+        ("muster-protocol", config::PROTOCOL_VERSION.to_string()),
+        ("muster-client", format!("rust/{}", config::VERSION)),
+        // "ack" says that this client acknowledges drains.
+        ("muster-features", "ack".to_owned()),
+    ];
+    if !config.name.is_empty() {
+        list.push(("muster-client-name", config.name.clone()));
+    }
+    list.into_iter()
+        .filter_map(|(name, value)| {
+            // The values were checked to be printable, so none is left out.
+            Some((
+                HeaderName::from_static(name),
+                HeaderValue::from_str(&value).ok()?,
+            ))
+        })
+        .collect()
+}
+
+/// A connector that hands out one transport, once.
+struct Once(Option<Box<dyn Transport>>);
+
+impl Service<Uri> for Once {
+    type Response = TokioIo<Box<dyn Transport>>;
+    type Error = io::Error;
+    type Future = std::future::Ready<Result<Self::Response, io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        std::future::ready(
+            self.0
+                .take()
+                .map(TokioIo::new)
+                .ok_or_else(|| io::Error::other("the connection was lost")),
+        )
+    }
+}
+
+impl Service<http::Request<Body>> for Connection {
+    type Response = http::Response<CleanBody>;
+    type Error = tonic::transport::Error;
+    type Future =
+        Pin<Box<dyn Future<Output = Result<Self::Response, tonic::transport::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        for (name, value) in self.headers.iter() {
+            request.headers_mut().insert(name.clone(), value.clone());
+        }
+        let response = self.channel.call(request);
+        Box::pin(async move {
+            let mut response = response.await?;
+            clean(response.headers_mut());
+            Ok(response.map(|body| CleanBody { body }))
+        })
+    }
+}
+
+/// A body whose trailers tonic can read: it panics on status details that are not base64.
+pub(crate) struct CleanBody {
+    body: Body,
+}
+
+impl HttpBody for CleanBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            clean(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Takes out status details that cannot be decoded; code and message stay.
+fn clean(headers: &mut HeaderMap) {
+    let bad = headers.get(DETAILS).is_some_and(|value| {
+        BinaryMetadataValue::try_from(value.as_bytes()).is_err() || !decodes(value.as_bytes())
+    });
+    if bad {
+        headers.remove(DETAILS);
+    }
+}
+
+fn decodes(text: &[u8]) -> bool {
+    let mut map = HeaderMap::new();
+    let Ok(value) = HeaderValue::from_bytes(text) else {
+        return false;
+    };
+    map.insert("muster-bin", value);
+    let map = tonic::metadata::MetadataMap::from_headers(map);
+    map.get_bin("muster-bin")
+        .is_some_and(|v| v.to_bytes().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undecodable_details_are_taken_out() {
+        for (details, kept) in [
+            ("CAUSBHRlc3Q", true),
+            ("CAUSBHRlc3Q=", true),
+            ("", true),
+            ("not base64!", false),
+            ("A", false),
+            ("=", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-status", HeaderValue::from_static("5"));
+            headers.insert(DETAILS, HeaderValue::from_static(details));
+            clean(&mut headers);
+            assert_eq!(headers.contains_key(DETAILS), kept, "{details}");
+            // tonic panics here if a bad one was left in.
+            let status = Status::from_header_map(&headers).expect("a status");
+            assert_eq!(status.code(), tonic::Code::NotFound);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The watch task: keeps one stream open that carries everything a client watches.
+//!
+//! It is the only one who applies frames and publishes views. It opens one stream after the other
+//! (`stream`) for as long as there are selectors; what it holds of each survives its streams, so
+//! that the next one continues where the last one ended, at any server.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster_proto::v1;
+use tokio::time::{Instant, sleep};
+
+use crate::backoff::{self, Backoff};
+use crate::client::Shared;
+use crate::error::{Error, Reason};
+use crate::frame::FrameState;
+use crate::instance::ServiceName;
+use crate::messages;
+use crate::servers::Lane;
+use crate::stream::{Ended, WatchStream};
+use crate::watched::Watched;
+
+/// How long nothing but servers of a lower epoch must have answered until one is accepted.
+const LOWER_EPOCH_AFTER: Duration = Duration::from_secs(60);
+/// After how long a view that was taken unverified is asked for again; doubles up to the cap.
+const UNVERIFIED_RETRY: Duration = Duration::from_secs(30);
+const UNVERIFIED_RETRY_CAP: Duration = Duration::from_secs(600);
+
+/// What the task holds of one selector.
+pub(crate) struct Track {
+    pub(crate) watched: Arc<Watched>,
+    pub(crate) frames: FrameState,
+    pub(crate) forbidden: Arc<[ServiceName]>,
+    /// When a view that was taken unverified is asked for again.
+    pub(crate) retry_at: Option<Instant>,
+    retry_delay: Duration,
+}
+
+impl Track {
+    /// A view was taken unverified: ask for it again after a while.
+    pub(crate) fn retry_later(&mut self) {
+        self.retry_delay = (self.retry_delay * 2).clamp(UNVERIFIED_RETRY, UNVERIFIED_RETRY_CAP);
+        self.retry_at = Some(Instant::now() + self.retry_delay);
+    }
+
+    /// A view was verified.
+    pub(crate) fn verified(&mut self) {
+        self.retry_at = None;
+        self.retry_delay = Duration::ZERO;
+    }
+}
+
+/// The state of the task.
+pub(crate) struct Watch {
+    pub(crate) shared: Arc<Shared>,
+    /// By subscription id. Exactly what is wanted, since the last look.
+    pub(crate) tracks: BTreeMap<u32, Track>,
+    /// The highest epoch that was seen and not given up.
+    epoch: u64,
+    /// When a server of that epoch answered last.
+    last_good: Instant,
+    retries: Backoff,
+    /// A server refused several subscriptions together, so they are asked for one by one to find
+    /// the one that it means.
+    pub(crate) one_by_one: bool,
+}
+
+/// Runs until the client closes.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut watch = Watch {
+        tracks: BTreeMap::new(),
+        epoch: 0,
+        last_good: Instant::now(),
+        retries: Backoff::default(),
+        one_by_one: false,
+        shared,
+    };
+    while watch.shared.watcher.wait_for_selectors().await {
+        let ended = match watch.open(None).await {
+            Ok(Some(stream)) => watch.follow(stream).await,
+            Ok(None) => Ok(()),
+            Err(e) => Err(e),
+        };
+        if let Err(e) = ended {
+            watch.broke(e).await;
+        }
+    }
+}
+
+impl Watch {
+    /// Serves a stream, and its successors when it is left by choice, to the end. The successor is
+    /// opened before the stream is left, so that nobody goes unwatched in between.
+    async fn follow(&mut self, mut stream: WatchStream) -> Result<(), Error> {
+        stream.take_over(self);
+        loop {
+            let began = stream.began;
+            let ended = stream.run(self).await;
+            if !matches!(ended, Ok(Ended::Handover)) {
+                self.retries.stream_ended(stream.delivered, began.elapsed());
+                return ended.map(|_| ());
+            }
+            match self.open(Some(stream.lane.index())).await {
+                Ok(Some(next)) if !stream.isolated || next.lane.index() != stream.lane.index() => {
+                    stream = next;
+                    stream.take_over(self);
+                }
+                _ => stream.stay(self),
+            }
+        }
+    }
+
+    /// A stream broke: the views come from memory until the next one.
+    async fn broke(&mut self, e: Error) {
+        tracing::warn!("{}", e.text());
+        self.shared.watcher.set_failure(Some(e.clone()));
+        for track in self.tracks.values() {
+            track.watched.lost_stream();
+        }
+        let wait = self.retries.next(backoff::CAP, self.shared.config.word());
+        let wait = sleep(wait.max(e.retry_after().unwrap_or_default()));
+        tokio::pin!(wait);
+        // Not for what nobody wants any more.
+        while self.shared.watcher.count() > 0 {
+            tokio::select! {
+                () = &mut wait => return,
+                () = self.shared.watcher.woken() => {}
+            }
+        }
+    }
+
+    /// Opens a stream and waits for its first frame. There is neither stream nor error if what is
+    /// wanted should be looked at again.
+    async fn open(&mut self, avoid: Option<usize>) -> Result<Option<WatchStream>, Error> {
+        let lane = self.shared.servers.acquire(avoid).await?;
+        self.sync_tracks();
+        let mut ids: Vec<u32> = self.tracks.keys().copied().collect();
+        if self.one_by_one {
+            ids.truncate(1);
+        }
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let request = v1::WatchRequest {
+            subscriptions: ids.iter().filter_map(|id| self.subscription(*id)).collect(),
+            cluster_id: self.shared.servers.cluster_id(),
+        };
+        let opened = match WatchStream::open(&self.shared, lane.clone(), request).await {
+            Ok(stream) => self.check_epoch(&lane, &stream).map(|()| stream),
+            Err(e) => Err(e),
+        };
+        match opened {
+            Ok(stream) => Ok(Some(stream)),
+            Err(e) => self.not_opened(&lane, &ids, e).map(|()| None),
+        }
+    }
+
+    /// Makes the tracks what is wanted now.
+    pub(crate) fn sync_tracks(&mut self) {
+        let wanted = self.shared.watcher.wanted();
+        self.tracks
+            .retain(|id, _| wanted.binary_search_by_key(id, |w| w.id).is_ok());
+        for watched in wanted {
+            self.tracks.entry(watched.id).or_insert_with(|| Track {
+                watched,
+                frames: FrameState::default(),
+                forbidden: Arc::new([]),
+                retry_at: None,
+                retry_delay: Duration::ZERO,
+            });
+        }
+    }
+
+    /// What to ask for a selector, from its own position.
+    pub(crate) fn subscription(&self, id: u32) -> Option<v1::Subscription> {
+        let track = self.tracks.get(&id)?;
+        let mut resume = track.frames.known();
+        // A server of a lower epoch would refuse the position of a higher one.
+        if let Some(known) = &resume
+            && (known.epoch > self.epoch || known.epoch == self.epoch && self.accepts_lower())
+        {
+            resume = None;
+        }
+        Some(v1::Subscription {
+            subscription_id: id,
+            selector: Some(track.watched.selector.to_wire()),
+            resume,
+        })
+    }
+
+    /// Whether a lower epoch is better than nothing by now.
+    fn accepts_lower(&self) -> bool {
+        self.epoch > 0 && self.last_good.elapsed() >= LOWER_EPOCH_AFTER
+    }
+
+    /// Refuses servers of another cluster, or of an older history than was seen.
+    fn check_epoch(&mut self, lane: &Lane, stream: &WatchStream) -> Result<(), Error> {
+        let (cluster_id, epoch) = stream.who();
+        self.shared
+            .servers
+            .check_cluster(lane.address(), cluster_id)?;
+        if epoch < self.epoch {
+            let text = messages::epoch_behind(lane.address(), epoch, self.epoch);
+            if !self.accepts_lower() {
+                return Err(Error::new(Reason::EpochBehind, text).at(lane.address()));
+            }
+            self.shared.stats.epoch_regressions.add();
+            tracing::error!("{text}; accepted, nothing else answers");
+        }
+        self.epoch = epoch;
+        self.last_good = Instant::now();
+        Ok(())
+    }
+
+    /// A frame of this epoch arrived.
+    pub(crate) fn heard(&mut self, epoch: u64) {
+        self.epoch = self.epoch.max(epoch);
+        self.last_good = Instant::now();
+    }
+
+    /// Decides what a refused stream means: for a single subscription its end, for several that
+    /// they are asked for one by one.
+    fn not_opened(&mut self, lane: &Lane, ids: &[u32], e: Error) -> Result<(), Error> {
+        if !is_refusal(&e) {
+            self.shared.servers.failed(lane.index());
+            return Err(e);
+        }
+        match ids {
+            [id] => self.refuse(*id, e),
+            _ => self.one_by_one = true,
+        }
+        Ok(())
+    }
+
+    /// Ends a selector for good.
+    pub(crate) fn refuse(&mut self, id: u32, e: Error) {
+        if let Some(track) = self.tracks.remove(&id) {
+            self.shared.watcher.refuse(&track.watched, e);
+        }
+    }
+}
+
+/// Whether an error means the subscription and not the server.
+pub(crate) fn is_refusal(e: &Error) -> bool {
+    matches!(
+        e.reason(),
+        Reason::InvalidArgument
+            | Reason::LimitExceeded
+            | Reason::Forbidden
+            | Reason::FeatureNotServed
+    )
+}
