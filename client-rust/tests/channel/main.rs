@@ -21,3 +21,5 @@ mod reasons;
 mod replay;
 mod restart;
 mod sets;
+#[cfg(feature = "tls-ring")]
+mod tls;

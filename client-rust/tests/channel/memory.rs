@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderValue, Request, Response};
-use muster_client::tonic_0_14::{ChannelOptions, Connecting, Connector, EndpointKey, Io};
+use muster_client::tonic_0_14::{ChannelOptions, Connecting, Connector, EndpointKey, Io, Stream};
 use tokio::io::DuplexStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -244,14 +244,18 @@ impl Peer {
 
     fn accept(self: &Arc<Self>) -> Io {
         let (ours, theirs) = tokio::io::duplex(self.pipe);
-        let peer = Arc::clone(self);
-        let guard = Alive::new(peer);
-        let task = tokio::spawn(async move { guard.0.serve(theirs).await });
-        self.connections.lock().unwrap().push(task.abort_handle());
+        self.attach(theirs);
         Box::new(ours)
     }
 
-    async fn serve(self: &Arc<Self>, io: DuplexStream) {
+    /// Serves one more connection.
+    pub(crate) fn attach(self: &Arc<Self>, io: impl Stream) {
+        let guard = Alive::new(Arc::clone(self));
+        let task = tokio::spawn(async move { guard.0.serve(io).await });
+        self.connections.lock().unwrap().push(task.abort_handle());
+    }
+
+    async fn serve(self: &Arc<Self>, io: impl Stream) {
         let mut leave = self.leave.subscribe();
         leave.mark_unchanged();
         let Ok(mut connection) = self.builder.handshake::<_, Bytes>(io).await else {
