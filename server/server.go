@@ -176,6 +176,8 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 // stop ends the transport gracefully, within the timeout.
 func (s *Server) stop() {
 	s.health.Shutdown()
+	// From here on nobody can renew, so nobody may expire.
+	s.registry.Stop()
 	s.service.Stop()
 	done := make(chan struct{})
 	go func() {

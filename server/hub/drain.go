@@ -15,6 +15,9 @@ const (
 	disconnectGrace = 5 * time.Second
 	// maxEnded bounds how many ended watchers are remembered for that.
 	maxEnded = 1 << 16
+	// forgetAfter is for how long the barrier of an instance that is gone is
+	// kept at most: no call waits longer.
+	forgetAfter = 10 * time.Minute
 	// maxBehind is how many watchers a report names.
 	maxBehind = 20
 )
@@ -30,6 +33,7 @@ type drain struct {
 	unknown  time.Time   // until when watchers from before the server's start are
 	report   DrainReport
 	err      error
+	removed  time.Time     // when the instance went; zero while it is there
 	changed  chan struct{} // closed and replaced when anything changes
 }
 
@@ -71,14 +75,27 @@ func (h *Hub) applyDrain(c *view.Change, now time.Time) {
 	was, is := draining(c.Before), draining(c.After)
 	switch {
 	case is && !was:
+		h.forgetDrains(now)
 		h.drains[name] = h.beginDrain(name, c.Revision, now)
 	case was && !is && c.After != nil && d != nil:
 		d.err = ErrDrainCancelled
 		d.signal()
 		delete(h.drains, name)
 	case c.After == nil && d != nil:
-		// It is gone: callers that still wait have the barrier in hand.
-		delete(h.drains, name)
+		// It is gone, but watchers that were not told yet still pick it: the
+		// barrier stands until they have passed.
+		d.removed = now
+		h.forgetDrains(now)
+	}
+}
+
+// forgetDrains drops barriers of instances that are gone, once nobody is
+// waited for or nobody can be waiting.
+func (h *Hub) forgetDrains(now time.Time) {
+	for name, d := range h.drains {
+		if !d.removed.IsZero() && (len(d.waiting) == 0 && now.Sub(d.removed) > disconnectGrace || now.Sub(d.removed) > forgetAfter) {
+			delete(h.drains, name)
+		}
 	}
 }
 
@@ -111,23 +128,30 @@ func (h *Hub) beginDrain(name record.InstanceName, revision uint64, now time.Tim
 }
 
 // mayHold tells whether the client behind a watcher may hold the instance as
-// pickable: whether the set that it was last told of has it.
+// pickable. What was sent may still be unread, so the question is not what the
+// client was last told, but whether any set that it was told of, since the
+// last one that it surely has, had the instance.
 func (h *Hub) mayHold(w *watcher, name record.InstanceName) bool {
 	g := w.group
 	if !w.held || !g.matches(name.ServiceName) {
 		return false
 	}
 	l := h.history.logs[name.ServiceName]
-	if w.pending != nil && w.pending.kind == snapshotUpdate || l == nil || l.floor > w.cursor {
+	if w.pending != nil && w.pending.kind == snapshotUpdate || l == nil || l.floor > w.base {
 		return true // what it holds is not known exactly
 	}
-	for _, c := range l.since(w.cursor) {
-		if c.Instance && c.ID == name.ID {
-			return g.holds(c.Before)
+	pickable := func(in *view.Instance) bool { return g.holds(in) && !draining(in) }
+	changed := false
+	for _, c := range l.since(w.base) {
+		if !c.Instance || c.ID != name.ID {
+			continue
 		}
+		if pickable(c.Before) {
+			return true
+		}
+		changed = true
 	}
-	in := h.view.Instance(name)
-	return g.holds(in) && !draining(in)
+	return !changed && pickable(h.view.Instance(name))
 }
 
 // Drain tells how the drain of an instance stands. It begins one if the server
@@ -224,7 +248,7 @@ func (h *Hub) acked(w *watcher, revision uint64) {
 	if revision <= w.acked {
 		return
 	}
-	w.acked = revision
+	w.acked, w.base = revision, max(w.base, revision)
 	for _, d := range h.drains {
 		if _, ok := d.waiting[w]; ok && revision >= d.revision {
 			d.passed(w, &d.report.Confirmed)

@@ -18,6 +18,9 @@ type resumeState struct {
 type decision struct {
 	kind  updateKind
 	cause musterv1.SnapshotCause
+	// same tells that the client's set is the present one by its digest,
+	// whatever lies between the revisions.
+	same bool
 	// epochBehind means that the client knows a newer history.
 	epochBehind bool
 }
@@ -43,7 +46,7 @@ func decideResume(s resumeState, r *musterv1.KnownView) decision {
 	case s.reaches:
 		return decision{kind: progressUpdate}
 	case r.GetDigest() == s.digest && r.GetCount() == s.count:
-		return decision{kind: progressUpdate}
+		return decision{kind: progressUpdate, same: true}
 	}
 	return snapshot(musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_COMPACTED)
 }

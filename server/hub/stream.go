@@ -69,8 +69,14 @@ type watcher struct {
 	subs   int
 	// cursor is the revision that the client has been told of.
 	cursor uint64
+	// base is the oldest revision whose set the client may still hold: where
+	// it began, or what it acknowledged last.
+	base uint64
 	// pending is a decision that was made but not sent; nil once it is.
 	pending *decision
+	// upTo is the revision up to which nothing has to be sent, though the
+	// cursor is before it: there the client's set was found to be the same.
+	upTo uint64
 	// held tells that the client held some state before its pending snapshot.
 	held       bool
 	queued     bool
@@ -170,9 +176,19 @@ func (s *Stream) subscribe(r Request, now time.Time) (viewID uint64) {
 	if d.cause == musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_LOST {
 		h.stats.HistoryLost++
 	}
-	w.pending, w.held = &d, w.held || r.Resume != nil || shared
+	switch {
+	case d.kind == snapshotUpdate:
+		w.base = 0 // what it holds until then is its own affair
+	case !shared:
+		w.base = r.Resume.GetRevision()
+	}
+	w.pending, w.held = &d, w.held || r.Resume != nil
 	if d.kind != snapshotUpdate {
 		w.cursor = r.Resume.GetRevision()
+	}
+	w.upTo = 0
+	if d.same {
+		w.upTo = h.view.Revision
 	}
 	w.progressAt = now.Add(silence())
 	s.enqueue(w)
@@ -328,7 +344,7 @@ func (h *Hub) next(w *watcher, now time.Time) *update {
 	switch {
 	case w.pending != nil:
 		d = *w.pending
-		if d.kind != snapshotUpdate && g.changed > w.cursor {
+		if d.kind != snapshotUpdate && g.changed > max(w.cursor, w.upTo) {
 			d = h.catchUp(w)
 		}
 	case g.changed > w.cursor:
@@ -337,7 +353,10 @@ func (h *Hub) next(w *watcher, now time.Time) *update {
 	default:
 		return nil
 	}
-	w.pending, w.held = nil, true
+	if !w.held {
+		w.base, w.held = head, true
+	}
+	w.pending = nil
 	k := updateKey{kind: d.kind, to: head, cause: d.cause, ack: w.wantAck}
 	if d.kind == deltaUpdate {
 		k.from = w.cursor

@@ -56,17 +56,21 @@ func (r *Registry) awaitDrain(ctx context.Context, names []record.InstanceName, 
 		// Lookups are answered for use at once, so nothing from before lingers.
 		SafeAfter: durationpb.New(0),
 	}
+	// All barriers first: one may be forgotten while another is waited for.
+	barriers := make([]*hub.Draining, 0, len(names))
 	for _, n := range names {
 		d, ok := r.hub.Drain(n, time.Now())
 		if !ok && r.View().Instance(n) != nil {
 			return nil, drainFault(n, hub.ErrDrainCancelled)
 		}
-		if !ok {
-			continue // It is gone already, and with it what could be picked.
+		if ok {
+			barriers = append(barriers, d)
 		}
+	}
+	for i, d := range barriers {
 		rep, err := awaitBarrier(ctx, d, deadline)
 		if err != nil {
-			return nil, drainFault(n, err)
+			return nil, drainFault(names[i], err)
 		}
 		res.Revision = rep.Revision
 		res.Confirmed += uint32(rep.Confirmed)

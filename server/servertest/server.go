@@ -16,6 +16,7 @@ import (
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server"
+	"github.com/muster-registry/muster/server/store"
 	"github.com/muster-registry/muster/server/store/storetest"
 )
 
@@ -25,6 +26,8 @@ const bufferBytes = 1 << 20
 type Server struct {
 	Config server.Config
 	Disk   *storetest.Disk
+	// Wrap, if set, wraps the store at each start.
+	Wrap func(store.Store) store.Store
 
 	t      testing.TB
 	mu     sync.Mutex
@@ -54,7 +57,11 @@ func (s *Server) Start() {
 	if err != nil {
 		s.t.Fatalf("open disk: %v", err)
 	}
-	srv, err := server.OpenOn(s.Config, st)
+	var wrapped store.Store = st
+	if s.Wrap != nil {
+		wrapped = s.Wrap(st)
+	}
+	srv, err := server.OpenOn(s.Config, wrapped)
 	if err != nil {
 		s.t.Fatalf("open server: %v", err)
 	}

@@ -172,18 +172,23 @@ func TestNoRoomToOverwrite(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				if op.Kind == crashfs.Write && op.Offset >= sectorBytes && op.Bytes != sectorBytes && rng.IntN(3) == 0 {
-					return crashfs.Fault{Err: syscall.ENOSPC, Written: rng.IntN(op.Bytes + 1)}
+					return crashfs.Fault{Err: syscall.ENOSPC, Written: min(op.Bytes, rng.IntN(2*op.Bytes))}
 				}
 				return crashfs.Fault{}
 			})
 			for range 5 {
 				w.fill(s, r, 1)
 			}
-			if w.rng.IntN(2) == 0 {
+			switch w.rng.IntN(3) {
+			case 0:
+				continue
+			case 1:
 				w.disk.Crash()
-				_ = s.Close() // of a process that is dead
-				s, r = w.open(false)
+			case 2:
+				w.disk.Kill()
 			}
+			_ = s.Close() // of a process that is dead
+			s, r = w.open(false)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
