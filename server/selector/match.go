@@ -83,7 +83,7 @@ func (m *shardMatch) matches(shard *musterv1.Shard) bool {
 	switch kind := shard.GetKind().(type) {
 	case *musterv1.Shard_KeyRange:
 		start, end := kind.KeyRange.GetStart(), kind.KeyRange.GetEnd()
-		return !m.byID && bytes.Compare(start, m.key) <= 0 && (bytes.Compare(m.key, end) < 0)
+		return !m.byID && bytes.Compare(start, m.key) <= 0 && (len(end) == 0 || bytes.Compare(m.key, end) < 0)
 	case *musterv1.Shard_ShardIds:
 		return m.byID && slices.Contains(kind.ShardIds.GetIds(), m.id)
 	}

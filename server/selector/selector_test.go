@@ -40,21 +40,27 @@ func TestCanonicalFormByteForByte(t *testing.T) {
 	shopPayHex := "01" + "01" + "01000000" + "04000000" + "73686f70" + "03000000" + "706179"
 	for _, c := range []struct{ name, selector, want string }{
 		{"one service", `{` + shopPay + `}`, shopPayHex},
-		{"services are a sorted set", `{"services":{"names":[{"namespace":"b","service":"a"},{"namespace":"a","service":"b"},
+		{
+			"services are a sorted set", `{"services":{"names":[{"namespace":"b","service":"a"},{"namespace":"a","service":"b"},
 			{"namespace":"b","service":"a"},{"namespace":"a","service":"a"}]}}`,
-			"010103000000" + "01000000610100000061" + "01000000610100000062" + "01000000620100000061"},
+			"010103000000" + "01000000610100000061" + "01000000610100000062" + "01000000620100000061",
+		},
 		{"prefix", `{"prefix":{"namespace":"ab","prefix":"c"}}`, "0102" + "020000006162" + "0100000063"},
 		{"everything", `{"prefix":{}}`, "0102" + "00000000" + "00000000"},
 		{"empty filter is no filter", `{` + shopPay + `,"filter":{}}`, shopPayHex},
 		{"version range", `{` + shopPay + `,"filter":{"versionRange":"1.0.0"}}`, shopPayHex + "01" + "06000000" + hex.EncodeToString([]byte("=1.0.0"))},
-		{"metadata", `{` + shopPay + `,"filter":{"metadata":[{"key":"b"},{"key":"a","values":["y","x","y"]},{"key":"a","values":["x"]},{"key":"b"}]}}`,
+		{
+			"metadata", `{` + shopPay + `,"filter":{"metadata":[{"key":"b"},{"key":"a","values":["y","x","y"]},{"key":"a","values":["x"]},{"key":"b"}]}}`,
 			shopPayHex + "02" + "03000000" + "0100000061" + "01000000" + "0100000078" +
-				"0100000061" + "02000000" + "0100000078" + "0100000079" + "0100000062" + "00000000"},
-		{"lists and enums, ascending by field number", `{` + shopPay + `,"filter":{"endpointNames":["e"],"instanceIds":["i"],"zones":["z"],"regions":["r"],
+				"0100000061" + "02000000" + "0100000078" + "0100000079" + "0100000062" + "00000000",
+		},
+		{
+			"lists and enums, ascending by field number", `{` + shopPay + `,"filter":{"endpointNames":["e"],"instanceIds":["i"],"zones":["z"],"regions":["r"],
 			"lifecycles":["LIFECYCLE_DRAINING","LIFECYCLE_SERVING"],"healths":["HEALTH_DEGRADED"],"shard":{"shardId":258},"capabilities":["c"]}}`,
 			shopPayHex + "03" + "01000000" + "0100000063" + "04" + "02" + "02010000" + "05" + "01000000" + "02000000" +
 				"06" + "02000000" + "02000000" + "03000000" + "07" + "01000000" + "0100000072" + "08" + "01000000" + "010000007a" +
-				"09" + "01000000" + "0100000069" + "0a" + "01000000" + "0100000065"},
+				"09" + "01000000" + "0100000069" + "0a" + "01000000" + "0100000065",
+		},
 		{"shard by key", `{` + shopPay + `,"filter":{"shard":{"key":"AP8="}}}`, shopPayHex + "04" + "01" + "02000000" + "00ff"},
 		{"shard by the empty key", `{` + shopPay + `,"filter":{"shard":{"key":""}}}`, shopPayHex + "04" + "01" + "00000000"},
 	} {
@@ -206,8 +212,14 @@ func TestShardRangesAreHalfOpenAndMayBeUnbounded(t *testing.T) {
 		start, end, key string
 		want            bool
 	}{
-		{"", "", "", true}, {"", "", "x", true}, {"b", "", "b", true}, {"b", "", "zz", true}, {"b", "", "a", false},
-		{"", "b", "", true}, {"", "b", "az", true}, {"", "b", "b", false},
+		{"", "", "", true},
+		{"", "", "x", true},
+		{"b", "", "b", true},
+		{"b", "", "zz", true},
+		{"b", "", "a", false},
+		{"", "b", "", true},
+		{"", "b", "az", true},
+		{"", "b", "b", false},
 	} {
 		in := &musterv1.Instance{Shard: &musterv1.Shard{Kind: &musterv1.Shard_KeyRange{
 			KeyRange: &musterv1.KeyRange{Start: []byte(c.start), End: []byte(c.end)},
