@@ -15,6 +15,9 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 
+use crate::error::{Error, Reason};
+use crate::messages;
+
 use super::call::call;
 use super::connect::{Connector, Tcp};
 use super::core::Core;
@@ -30,6 +33,9 @@ pub struct ChannelOptions {
     /// The `:authority` of requests, and the name wanted in certificates, where an endpoint names
     /// none. Default: derived from the target, `service.namespace` for `namespace/service`.
     pub authority: Option<String>,
+    /// The name of the instances' endpoint to dial, of those that speak gRPC. Default: the only one,
+    /// or else the one named `grpc`, or else the first by name.
+    pub endpoint: Option<String>,
     /// The time that one attempt to connect may take, until the peer has spoken HTTP/2.
     /// Default: 3 s.
     pub connect_timeout: Duration,
@@ -43,6 +49,7 @@ impl Default for ChannelOptions {
     fn default() -> Self {
         Self {
             authority: None,
+            endpoint: None,
             connect_timeout: Duration::from_secs(3),
             first_view_wait: Duration::from_secs(5),
             connector: Arc::new(Tcp),
@@ -54,38 +61,12 @@ impl fmt::Debug for ChannelOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChannelOptions")
             .field("authority", &self.authority)
+            .field("endpoint", &self.endpoint)
             .field("connect_timeout", &self.connect_timeout)
             .field("first_view_wait", &self.first_view_wait)
             .finish_non_exhaustive()
     }
 }
-
-/// Why a channel could not be made. Nothing was started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ChannelError {
-    /// There is no tokio runtime to run on; make the channel inside of one.
-    NoRuntime,
-    /// This text cannot be an `:authority`; give another in
-    /// [`ChannelOptions::authority`].
-    InvalidAuthority(String),
-}
-
-impl fmt::Display for ChannelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRuntime => f.write_str(
-                "muster: a channel needs a tokio runtime and there is none here; make it inside of one",
-            ),
-            Self::InvalidAuthority(text) => write!(
-                f,
-                "muster: {text:?} cannot be the authority of requests; set ChannelOptions::authority to a host name"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ChannelError {}
 
 /// What is known of one endpoint of a channel, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,20 +108,27 @@ impl Channel {
     /// Does no I/O itself; its tasks do, on the present runtime.
     ///
     /// # Errors
-    ///
-    /// There is no runtime, or no valid authority.
+    /// `INVALID_ARGUMENT` if the authority cannot be one, or if this is not called within a tokio
+    /// runtime.
     pub fn from_source(
         target: &str,
         source: watch::Receiver<Arc<EndpointSet>>,
         options: ChannelOptions,
-    ) -> Result<Self, ChannelError> {
-        let runtime = Handle::try_current().map_err(|_| ChannelError::NoRuntime)?;
+    ) -> Result<Self, Error> {
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(Error::new(
+                Reason::InvalidArgument,
+                "channel: no tokio runtime; make it within #[tokio::main] or runtime.enter()",
+            ));
+        };
         let authority = options
             .authority
             .unwrap_or_else(|| default_authority(target));
-        let authority: Authority = authority
-            .parse()
-            .map_err(|_| ChannelError::InvalidAuthority(authority))?;
+        let authority: Authority = authority.parse().map_err(|_| {
+            let object = format!("channel to {target}");
+            let text = messages::invalid(&object, "authority", &authority, "give a host name");
+            Error::new(Reason::InvalidArgument, text)
+        })?;
         let core = Arc::new(Core::new(target));
         let settings = Settings {
             authority,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::Reason;
+
 /// How requests travel to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -58,8 +60,8 @@ pub struct Endpoint {
     /// The share of new requests relative to the others. 0: no new requests; a connection that
     /// exists is kept and its streams finish.
     pub weight: u32,
-    /// The revision that created the instance. A change of it means another process: what was
-    /// learned about the last one, such as its backoff, is void.
+    /// The revision that created the lease of the instance. A change of it means another process:
+    /// what was learned about the last one, such as its backoff, is void.
     pub create_revision: u64,
     /// The `:authority` of requests. `None`: the key's server name, else the channel's authority.
     pub authority: Option<Arc<str>>,
@@ -81,10 +83,11 @@ impl Endpoint {
 /// Why a set holds no endpoint, for the errors of the calls that find none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absence {
-    /// A reason of the error table, such as `NO_INSTANCES` or `SERVICE_UNKNOWN`.
-    pub reason: &'static str,
-    /// The cause in words, without the name of the service: "the last one deregistered 12s ago".
-    pub cause: String,
+    /// The cause for machines, such as `NO_INSTANCES` or `SERVICE_UNKNOWN`.
+    pub reason: Reason,
+    /// The cause in words, with the name of the service: "shop/pay has no instances: the last one
+    /// deregistered 12s ago".
+    pub text: String,
 }
 
 /// All endpoints of a target at one moment.

@@ -1,7 +1,12 @@
 //! Why a channel cannot serve a request, as gRPC tells it: a status with a `google.rpc.ErrorInfo`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tonic::{Code, Status};
+
+use crate::error::Reason;
+use crate::messages;
 
 use super::endpoint::Absence;
 
@@ -12,25 +17,23 @@ const DOMAIN: &str = "muster";
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     code: Code,
-    reason: &'static str,
+    reason: Reason,
     text: String,
 }
 
 impl Failure {
     /// No view arrived within the time that calls wait for the first one.
-    pub(crate) fn no_view(target: &str, waited_ms: u128) -> Self {
-        let text = format!(
-            "no view of {target} after {waited_ms} ms: no registry server has answered; retrying"
-        );
-        Self::unavailable("NO_VIEW", text)
+    pub(crate) fn no_view(target: &str, waited: Duration) -> Self {
+        Self::unavailable(Reason::NoView, messages::no_view(target, waited, None))
     }
 
     /// The view is known, and there is nobody in it.
     pub(crate) fn no_instances(target: &str, absence: Option<&Absence>) -> Self {
         match absence {
-            None => Self::unavailable("NO_INSTANCES", format!("{target} has no instances")),
-            Some(Absence { reason, cause }) => {
-                Self::unavailable(reason, format!("{target} has no instances: {cause}"))
+            Some(Absence { reason, text }) => Self::unavailable(*reason, text.clone()),
+            None => {
+                let text = messages::no_instances(target, "nobody is registered");
+                Self::unavailable(Reason::NoInstances, text)
             }
         }
     }
@@ -38,7 +41,7 @@ impl Failure {
     /// There are endpoints, but none that a request could be sent to.
     pub(crate) fn no_ready_endpoint(target: &str, cause: &str) -> Self {
         let text = format!("no endpoint of {target} is ready: {cause}");
-        Self::unavailable("NO_READY_ENDPOINT", text)
+        Self::unavailable(Reason::NoReadyEndpoint, text)
     }
 
     /// A connection that takes no requests, and there is no other.
@@ -46,14 +49,14 @@ impl Failure {
         let text = format!(
             "{address} refused a request to {target} and no other endpoint is ready: {cause}"
         );
-        Self::unavailable("NO_READY_ENDPOINT", text)
+        Self::unavailable(Reason::NoReadyEndpoint, text)
     }
 
     /// The channel was closed by its owner.
     pub(crate) fn closed(target: &str) -> Self {
         Self {
             code: Code::Cancelled,
-            reason: "CLOSED",
+            reason: Reason::Closed,
             text: format!("the channel to {target} is closed"),
         }
     }
@@ -62,12 +65,12 @@ impl Failure {
     pub(crate) fn deadline(text: String) -> Self {
         Self {
             code: Code::DeadlineExceeded,
-            reason: "DEADLINE",
+            reason: Reason::Deadline,
             text,
         }
     }
 
-    fn unavailable(reason: &'static str, text: String) -> Self {
+    fn unavailable(reason: Reason, text: String) -> Self {
         Self {
             code: Code::Unavailable,
             reason,
@@ -78,7 +81,7 @@ impl Failure {
     /// The status that a call ends with.
     pub(crate) fn to_status(&self) -> Status {
         let message = format!("{} [{}]", self.text, self.reason);
-        let details = status_details(self.code, &message, self.reason);
+        let details = status_details(self.code, &message, self.reason.as_str());
         Status::with_details(self.code, message, details)
     }
 }
@@ -127,8 +130,13 @@ mod tests {
     fn the_details_are_what_protobuf_writes() {
         let status = Failure::no_instances("shop/pay", None).to_status();
         assert_eq!(status.code(), Code::Unavailable);
-        assert_eq!(status.message(), "shop/pay has no instances [NO_INSTANCES]");
-        let mut want = b"\x08\x0e\x12\x28shop/pay has no instances [NO_INSTANCES]".to_vec();
+        assert_eq!(
+            status.message(),
+            "shop/pay has no instances: nobody is registered [NO_INSTANCES]"
+        );
+        let mut want =
+            b"\x08\x0e\x12\x3eshop/pay has no instances: nobody is registered [NO_INSTANCES]"
+                .to_vec();
         // The Any: 2 + 40 bytes of type URL, 2 + 22 bytes of value.
         want.extend_from_slice(b"\x1a\x42\x0a\x28type.googleapis.com/google.rpc.ErrorInfo");
         want.extend_from_slice(b"\x12\x16\x0a\x0cNO_INSTANCES\x12\x06muster");

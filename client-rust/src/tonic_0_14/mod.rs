@@ -40,13 +40,14 @@ mod response;
 mod slot;
 mod state;
 mod status;
+mod subscription;
 #[cfg(feature = "tls-ring")]
 mod tls;
 mod usable;
 mod wire;
 
 pub use call::WaitForReady;
-pub use channel::{CallFuture, Channel, ChannelError, ChannelOptions, EndpointStatus};
+pub use channel::{CallFuture, Channel, ChannelOptions, EndpointStatus};
 pub use connect::{Connecting, Connector, Io, Stream, Tcp};
 pub use endpoint::{Absence, Endpoint, EndpointKey, EndpointSet, Protocol};
 pub use response::ResponseBody;

@@ -91,7 +91,7 @@ impl Owner {
                 },
                 () = self.core.dirty.notified() => self.rebuild(),
                 () = &mut late, if matches!(self.known, Known::NotYet) => {
-                    self.known = Known::Late(limit.as_millis());
+                    self.known = Known::Late(limit);
                     self.rebuild();
                 }
                 Some(_) = self.tasks.join_next() => {}

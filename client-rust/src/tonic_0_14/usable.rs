@@ -1,6 +1,7 @@
 //! From what is known of the slots to the table that requests are spread over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::endpoint::{Absence, EndpointKey};
 use super::failure::Failure;
@@ -12,8 +13,8 @@ use super::state::Phase;
 pub(crate) enum Known {
     /// Nothing yet, and calls still wait for it.
     NotYet,
-    /// Nothing after this many milliseconds.
-    Late(u128),
+    /// Nothing after this time.
+    Late(Duration),
     /// A set, empty for this reason if it is empty.
     Set(Option<Absence>),
 }
@@ -48,7 +49,7 @@ impl Candidate<'_> {
 pub(crate) fn mode(target: &str, known: &Known, candidates: &[Candidate<'_>]) -> Mode {
     match known {
         Known::NotYet => return Mode::Wait,
-        Known::Late(ms) => return Mode::Fail(Failure::no_view(target, *ms).into()),
+        Known::Late(waited) => return Mode::Fail(Failure::no_view(target, *waited).into()),
         Known::Set(absence) if candidates.is_empty() => {
             return Mode::Fail(Failure::no_instances(target, absence.as_ref()).into());
         }

@@ -1,6 +1,7 @@
 //! Modes by example and at random.
 
 use super::*;
+use crate::error::Reason;
 use proptest::prelude::*;
 
 fn candidate(key: &EndpointKey, weight: u64, phase: Phase, open: bool) -> Candidate<'_> {
@@ -28,30 +29,29 @@ fn modes() {
     let key = EndpointKey::plaintext("10.0.0.1:80");
     let of = |weight, phase, open| candidate(&key, weight, phase, open);
     let absent = Known::Set(Some(Absence {
-        reason: "SERVICE_UNKNOWN",
-        cause: "it was never registered".to_owned(),
+        reason: Reason::ServiceUnknown,
+        text: "s was never registered".to_owned(),
     }));
     let refused = "10.0.0.1:80: connection refused (failures: 2)";
     let cases: [(&str, &Known, Vec<Candidate<'_>>, String); 11] = [
         ("nothing known", &Known::NotYet, vec![], "wait".into()),
         (
             "still nothing known",
-            &Known::Late(5000),
+            &Known::Late(Duration::from_secs(5)),
             vec![],
-            "no view of s after 5000 ms: no registry server has answered; retrying [NO_VIEW]"
-                .into(),
+            "no view of s within 5s; still retrying [NO_VIEW]".into(),
         ),
         (
             "empty",
             &Known::Set(None),
             vec![],
-            "s has no instances [NO_INSTANCES]".into(),
+            "s has no instances: nobody is registered [NO_INSTANCES]".into(),
         ),
         (
             "empty with a cause",
             &absent,
             vec![],
-            "s has no instances: it was never registered [SERVICE_UNKNOWN]".into(),
+            "s was never registered [SERVICE_UNKNOWN]".into(),
         ),
         (
             "one ready",
