@@ -180,20 +180,20 @@ func intentExample(folder string) string {
 	}](folder, "intent.json")
 	var rows []string
 	for _, c := range file.Cases {
-		facts := fmt.Sprintf("%d instances", c.Instances)
+		facts := []string{fmt.Sprintf("%d instances", c.Instances)}
 		for _, f := range []struct {
 			holds bool
 			text  string
 		}{{!c.Received, "no view"}, {c.Forbidden, "forbidden"}, {c.Recovering, "RECOVERING"}, {c.LastRemoval != "", "last removal " + c.LastRemoval}} {
 			if f.holds {
-				facts += ", " + f.text
+				facts = append(facts, f.text)
 			}
 		}
 		state := "none"
 		if string(c.State) != "null" {
 			state = "`" + string(spaced(squeeze(c.State))) + "`"
 		}
-		rows = append(rows, fmt.Sprintf("%s | %s | %s | %s", c.Name, facts, state, c.Intent))
+		rows = append(rows, fmt.Sprintf("%s | %s | %s | %s", c.Name, strings.Join(facts, ", "), state, c.Intent))
 	}
 	return table("case | known | state | intent", rows...)
 }

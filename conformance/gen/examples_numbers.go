@@ -33,10 +33,9 @@ func (a *annotator) line(b []byte, what string) {
 	a.lines = append(a.lines, fmt.Sprintf("%-36s %s", hexOf(b), what))
 }
 
-func (a *annotator) u8(what string) byte {
+func (a *annotator) u8(what string) {
 	b := a.take(1)
 	a.line(b, fmt.Sprintf("%s %d", what, b[0]))
-	return b[0]
 }
 
 func (a *annotator) u32(what string) uint32 {
@@ -173,11 +172,11 @@ func frameText(s frameStep) string {
 }
 
 func headerText(h *musterv1.ViewHeader) string {
-	text := fmt.Sprintf("%d/%d", h.GetEpoch(), h.GetRevision())
+	parts := []string{fmt.Sprintf("%d/%d", h.GetEpoch(), h.GetRevision())}
 	for _, f := range h.GetFlags() {
-		text += " " + strings.TrimPrefix(f.String(), "VIEW_FLAG_")
+		parts = append(parts, strings.TrimPrefix(f.String(), "VIEW_FLAG_"))
 	}
-	return text
+	return strings.Join(parts, " ")
 }
 
 func contentText(s set) []string {

@@ -110,22 +110,23 @@ func freshnessFile() any {
 		About: "d = received - server_uptime of a frame; age = data_age + (d - smallest d of the stream so far) + (now - received). " +
 			"FRESH below 30000, STALE below 600000, EXPIRED from there. See docs/protocol.md, section 4.5.",
 		Cases: []freshnessCase{
-			freshnessOf("the first frame sets the base", 0, [][3]int64{{1000, 500_000, 0}}, 1000, 1700, 30_999, 31_000, 600_999, 601_000),
-			freshnessOf("the age of the server's data counts", 0, [][3]int64{{1000, 7, 2500}}, 1000, 28_499, 28_500),
-			freshnessOf("a frame that was under way longer", 0, [][3]int64{{1000, 10_000, 0}, {2400, 11_000, 250}}, 2400, 3000),
-			freshnessOf("a faster frame becomes the base", 0, [][3]int64{{1000, 10_000, 0}, {1900, 11_000, 0}, {3000, 12_000, 0}}, 3000, 3001),
-			freshnessOf("a burst that lay in a queue", 0, [][3]int64{{1000, 1000, 0}, {41_000, 2000, 0}, {41_000, 40_999, 0}}, 41_000, 71_000),
-			freshnessOf("the last frame of that burst stuck", 0, [][3]int64{{1000, 1000, 0}, {41_000, 2000, 0}}, 41_000),
-			freshnessOf("a server that is isolated goes on sending", 0, [][3]int64{{1000, 1000, 0}, {11_000, 11_000, 10_000}, {21_000, 21_000, 20_000}, {31_000, 31_000, 30_000}}, 31_000),
-			freshnessOf("old data at once", 0, [][3]int64{{5, 1, 600_000}}, 5),
-			freshnessOf("long after", 0, [][3]int64{{0, 0, 0}}, 29_999, 30_000, 599_999, 600_000, 86_400_000),
+			freshnessOf("the first frame sets the base", [][3]int64{{1000, 500_000, 0}}, 1000, 1700, 30_999, 31_000, 600_999, 601_000),
+			freshnessOf("the age of the server's data counts", [][3]int64{{1000, 7, 2500}}, 1000, 28_499, 28_500),
+			freshnessOf("a frame that was under way longer", [][3]int64{{1000, 10_000, 0}, {2400, 11_000, 250}}, 2400, 3000),
+			freshnessOf("a faster frame becomes the base", [][3]int64{{1000, 10_000, 0}, {1900, 11_000, 0}, {3000, 12_000, 0}}, 3000, 3001),
+			freshnessOf("a burst that lay in a queue", [][3]int64{{1000, 1000, 0}, {41_000, 2000, 0}, {41_000, 40_999, 0}}, 41_000, 71_000),
+			freshnessOf("the last frame of that burst stuck", [][3]int64{{1000, 1000, 0}, {41_000, 2000, 0}}, 41_000),
+			freshnessOf("a server that is isolated goes on sending", [][3]int64{{1000, 1000, 0}, {11_000, 11_000, 10_000}, {21_000, 21_000, 20_000}, {31_000, 31_000, 30_000}}, 31_000),
+			freshnessOf("old data at once", [][3]int64{{5, 1, 600_000}}, 5),
+			freshnessOf("long after", [][3]int64{{0, 0, 0}}, 29_999, 30_000, 599_999, 600_000, 86_400_000),
 		},
 	}
 }
 
-func freshnessOf(name string, smallest int64, frames [][3]int64, at ...int64) freshnessCase {
+func freshnessOf(name string, frames [][3]int64, at ...int64) freshnessCase {
 	c := freshnessCase{Name: name}
 	var last freshnessFrame
+	var smallest int64
 	for i, f := range frames {
 		d := f[0] - f[1]
 		if i == 0 || d < smallest {

@@ -120,7 +120,7 @@ func TestNamesAreAccessible(t *testing.T) {
 	if diff := cmp.Diff([]selector.ServiceName{{"a", "y"}, {"b", "x"}}, exact); diff != "" || !ok {
 		t.Errorf("Services() = %v, %v\n%s", exact, ok, diff)
 	}
-	if _, _, ok := s.Prefix(); ok {
+	if _, _, byPrefix := s.Prefix(); byPrefix {
 		t.Error("a selector of services has a prefix")
 	}
 	s = compile(t, `{"prefix":{"namespace":"a","prefix":"b"}}`)

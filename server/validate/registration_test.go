@@ -61,6 +61,7 @@ func TestRegister(t *testing.T) {
 		refused("negative ttl", "ttl", ttl(-time.Second)),
 		refused("zero ttl", "ttl", ttl(0)),
 		refused("ttl of mixed signs", "ttl", func(r m) { r.Ttl = &durationpb.Duration{Seconds: 5, Nanos: -1} }),
+		refused("ttl of too many nanoseconds", "ttl", func(r m) { r.Ttl = &durationpb.Duration{Seconds: 1, Nanos: 2_000_000_000} }),
 		refused("ttl beyond int64", "ttl", func(r m) { r.Ttl = &durationpb.Duration{Seconds: 1 << 62} }),
 		accepted("shortest request_id", id("aZ09-aZ09-aZ09-a")),
 		refused("shorter request_id", "request_id", id("aZ09-aZ09-aZ09-")),

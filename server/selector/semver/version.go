@@ -51,28 +51,31 @@ func Parse(text string) (Version, error) {
 			return Version{}, err
 		}
 	}
-	v := Version{Prerelease: prerelease}
-	return v, v.parseCore(core)
+	v, err := parseCore(core)
+	if err != nil {
+		return Version{}, err
+	}
+	v.Prerelease = prerelease
+	return v, nil
 }
 
 // parseCore reads "major.minor.patch".
-func (v *Version) parseCore(core string) error {
+func parseCore(core string) (v Version, err error) {
 	if strings.Count(core, ".") != 2 {
-		return errors.New("needs exactly three numbers, major.minor.patch, such as 1.2.0")
+		return v, errors.New("needs exactly three numbers, major.minor.patch, such as 1.2.0")
 	}
 	major, rest, _ := strings.Cut(core, ".")
 	minor, patch, _ := strings.Cut(rest, ".")
-	var err error
 	if v.Major, err = parseNumber(major); err != nil {
-		return fmt.Errorf("major number %w", err)
+		return v, fmt.Errorf("major number %w", err)
 	}
 	if v.Minor, err = parseNumber(minor); err != nil {
-		return fmt.Errorf("minor number %w", err)
+		return v, fmt.Errorf("minor number %w", err)
 	}
 	if v.Patch, err = parseNumber(patch); err != nil {
-		return fmt.Errorf("patch number %w", err)
+		return v, fmt.Errorf("patch number %w", err)
 	}
-	return nil
+	return v, nil
 }
 
 // parseNumber reads a number without sign, leading zero or anything but digits.
