@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server"
 	"github.com/muster-registry/muster/server/servertest"
 )
 
@@ -103,6 +104,42 @@ func TestResumeByDigestAfterRestart(t *testing.T) {
 		known.Revision += 1000
 		if f := watch(t, c, known, "pay")(); f.GetSnapshot().GetCause() != musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_LOST {
 			t.Errorf("ahead: %v, want Snapshot HISTORY_LOST", f)
+		}
+	})
+}
+
+// TestResumeBeyondTheLogs: a position that the logs no longer reach gets the
+// whole set, one that they do gets what changed.
+func TestResumeBeyondTheLogs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := servertest.New(t, func(c *server.Config) { c.History = 1 })
+		c := s.Dial()
+		reg, err := c.Register(t.Context(), servertest.Register(time.Hour, servertest.Instance("pay", "pay-1")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		known := func() *musterv1.KnownView {
+			h := watch(t, c, nil, "pay")().GetSnapshot().GetHeader()
+			return &musterv1.KnownView{Epoch: h.GetEpoch(), Revision: h.GetRevision(), ViewId: h.GetViewId(), Digest: h.GetDigest(), Count: h.GetCount()}
+		}
+		old := known()
+		change := func(n int) {
+			for i := range n {
+				in := servertest.Instance("pay", "pay-1")
+				in.SchemaVersion = uint32(i + 1)
+				if _, err := c.Update(t.Context(), &musterv1.UpdateRequest{LeaseId: reg.GetLease().GetLeaseId(), Instance: in, UpdateMask: mask("schema_version")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		change(200)
+		recent := known()
+		change(10)
+		if f := watch(t, c, old, "pay")(); f.GetSnapshot().GetCause() != musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_COMPACTED {
+			t.Errorf("old position: %v, want Snapshot HISTORY_COMPACTED", f)
+		}
+		if f := watch(t, c, recent, "pay")(); f.GetDelta().GetFromRevision() != recent.GetRevision() || len(f.GetDelta().GetInstances()) != 1 {
+			t.Errorf("recent position: %v, want Delta with one instance", f)
 		}
 	})
 }
