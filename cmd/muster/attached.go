@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 func (a *app) registerAttached(ctx context.Context, spec *musterv1.Instance, o registerOptions) error {
 	options := []muster.Option{
 		muster.WithName(clientName), muster.WithTTL(o.ttl),
-		muster.WithLogger(slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))),
 	}
 	if a.dial != nil {
 		options = append(options, muster.WithDial(a.dial))
@@ -50,7 +48,9 @@ func (a *app) follow(ctx context.Context, r *muster.Registration, name string) e
 			if s.Err == nil {
 				return fail(exitError, "%s is not registered any more: %s", name, s.State)
 			}
-			return fmt.Errorf("%s: %w", name, s.Err)
+			f := asFailure(s.Err)
+			f.text = name + ": " + f.text
+			return f
 		}
 		select {
 		case <-s.Superseded():

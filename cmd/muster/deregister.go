@@ -15,7 +15,7 @@ func (a *app) deregisterCommand() *cobra.Command {
 		Long: `End the registration of an instance. Watchers see that it was deregistered by choice.
 Calls on their way to it are not waited for; "muster drain" first does that.`,
 		Example: `  muster deregister shop/pay/pay-1 --lease "$LEASE"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1, "muster deregister shop/pay/pay-1 --lease LEASE"),
 	}
 	lease := a.leaseFlag(cmd)
 	cmd.RunE = a.runE(func(ctx context.Context, args []string) error {

@@ -26,7 +26,7 @@ expires, or "muster update --lifecycle serving" takes it back.
 If a watcher has not confirmed when the wait is over, the exit code is 5 and the
 instance stays drained; running the command again waits again.`,
 		Example: `  muster drain shop/pay/pay-1 --lease "$LEASE" && kill "$PID"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1, "muster drain shop/pay/pay-1 --lease LEASE"),
 	}
 	lease := a.leaseFlag(cmd)
 	wait := cmd.Flags().Duration("wait", drainWait, "how long to wait for watchers, up to 10m")

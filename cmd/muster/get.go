@@ -21,7 +21,7 @@ As JSON it is the answer of Lookup in the protobuf JSON mapping.`,
 		Example: `  muster get shop/pay
   muster get shop/pay/pay-1 -o json
   muster get shop/pay -o json | jq -r '.instances[].endpoints[].address'`,
-		Args:              cobra.ExactArgs(1),
+		Args:              arguments(1, 1, "muster get shop/pay"),
 		ValidArgsFunction: a.completeServices,
 		RunE: a.runE(func(ctx context.Context, args []string) error {
 			name, filter, err := parseGet(args[0])

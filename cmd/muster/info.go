@@ -20,7 +20,7 @@ history stands, what it can do and what it allows.
 As JSON it is the answer of GetServerInfo in the protobuf JSON mapping.`,
 		Example: `  muster info
   muster info --server 10.0.0.5:7070 -o json`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0, "muster info"),
 		RunE: a.runE(func(ctx context.Context, _ []string) error {
 			return a.withRegistry(ctx, func(_ context.Context, r *registry) error {
 				if a.output.json {

@@ -26,16 +26,16 @@ type instanceFlags struct {
 
 func addInstanceFlags(cmd *cobra.Command) *instanceFlags {
 	f := &instanceFlags{set: cmd.Flags()}
-	f.set.StringArrayVar(&f.endpoints, "endpoint", nil, "what clients dial, [name=][scheme://]host:port; may be repeated")
-	f.set.StringVar(&f.version, "version", "", "release, as semantic version")
-	f.set.Uint32Var(&f.weight, "weight", defaultWeight, "share of new requests relative to others; 0 takes none")
-	f.set.StringToStringVar(&f.metadata, "metadata", nil, "key=value; may be repeated")
-	f.set.StringVar(&f.region, "region", "", "region that it runs in")
-	f.set.StringVar(&f.zone, "zone", "", "zone within the region")
-	f.set.StringSliceVar(&f.capabilities, "capability", nil, "optional ability; may be repeated")
-	f.set.StringVar(&f.lifecycle, "lifecycle", "", "starting or serving")
-	f.set.StringVar(&f.health, "health", "", "what it says of itself: healthy, degraded or unhealthy")
-	f.set.StringVar(&f.healthReason, "health-reason", "", "why, for people")
+	f.set.StringArrayVar(&f.endpoints, "endpoint", nil, "what clients dial, `[name=][scheme://]host:port`; may be repeated")
+	f.set.StringVar(&f.version, "version", "", "release, as semantic version, such as `1.4.0`")
+	f.set.Uint32Var(&f.weight, "weight", defaultWeight, "share of new requests relative to others, a `number`; 0 takes none")
+	f.set.StringToStringVar(&f.metadata, "metadata", nil, "`key=value` for anything else; may be repeated")
+	f.set.StringVar(&f.region, "region", "", "`region` that it runs in")
+	f.set.StringVar(&f.zone, "zone", "", "`zone` within the region")
+	f.set.StringSliceVar(&f.capabilities, "capability", nil, "`name` of an optional ability; may be repeated")
+	f.set.StringVar(&f.lifecycle, "lifecycle", "", "`state`: starting or serving")
+	f.set.StringVar(&f.health, "health", "", "what it says of itself, a `state`: healthy, degraded or unhealthy")
+	f.set.StringVar(&f.healthReason, "health-reason", "", "why, a `text` for people")
 	return f
 }
 

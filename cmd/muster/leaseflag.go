@@ -9,7 +9,7 @@ const envLease = "MUSTER_LEASE"
 
 // leaseFlag adds --lease. The returned function gives its value.
 func (a *app) leaseFlag(cmd *cobra.Command) func() (string, error) {
-	id := cmd.Flags().String("lease", "", "lease that holds the instance, as \"register --detach\" printed it (environment: "+envLease+")")
+	id := cmd.Flags().String("lease", "", "`lease` that holds the instance, as \"register --detach\" printed it (environment: "+envLease+")")
 	return func() (string, error) {
 		if *id != "" {
 			return *id, nil

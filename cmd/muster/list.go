@@ -26,7 +26,7 @@ As JSON it is the answer of ListServices in the protobuf JSON mapping, all pages
 		Example: `  muster list
   muster list shop
   muster list shop/pay`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              arguments(0, 1, "muster list shop"),
 		ValidArgsFunction: a.completeServices,
 		RunE: a.runE(func(ctx context.Context, args []string) error {
 			req := &musterv1.ListServicesRequest{PageSize: listPage}

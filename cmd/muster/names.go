@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -31,6 +34,21 @@ func parsePrefix(text string) (*musterv1.ServicePrefix, error) {
 		return &musterv1.ServicePrefix{Namespace: namespace, Prefix: rest}, nil
 	}
 	return nil, usage("%q is not namespace/prefix*, such as shop/* or shop/pay*, or * for everything", text)
+}
+
+// arguments says how many arguments a command takes; an example says what they
+// are.
+func arguments(least, most int, example string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return fmt.Errorf("%s: an argument is missing, such as in: %s", cmd.Name(), example)
+		case len(args) > most:
+			return fmt.Errorf("%s: the argument %q is one too many; an example is: %s", cmd.Name(), args[most], example)
+		default:
+			return nil
+		}
+	}
 }
 
 func keyName(k *musterv1.InstanceKey) string {

@@ -15,6 +15,12 @@ import (
 // otherwise.
 const defaultTTL = 15 * time.Second
 
+// minTTL and maxTTL are the bounds of the protocol.
+const (
+	minTTL = time.Second
+	maxTTL = time.Hour
+)
+
 // registerOptions are the flags of register that are not part of the instance.
 type registerOptions struct {
 	ttl      time.Duration
@@ -41,12 +47,12 @@ A lease is a secret of its holder.`,
   muster register shop/pay --id pay-1 --endpoint grpc=10.0.0.7:8080 --endpoint web=http://10.0.0.7:80 \
       --version 1.4.0 --zone eu-west-1a --region eu-west --metadata team=checkout
   LEASE=$(muster register shop/pay --id pay-1 --endpoint 10.0.0.7:8080 --ttl 1h --detach)`,
-		Args:              cobra.ExactArgs(1),
+		Args:              arguments(1, 1, "muster register shop/pay --endpoint 10.0.0.7:8080"),
 		ValidArgsFunction: a.completeServices,
 	}
 	instance := addInstanceFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&id, "id", "", "name of the instance within the service (default: the service's name and a random number)")
+	flags.StringVar(&id, "id", "", "`name` of the instance within the service (default: the service's name and a random number)")
 	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "how long it stays registered without keepalive, 1s to 1h")
 	flags.DurationVar(&o.wait, "wait", drainWait, "how long the drain at the end waits for watchers")
 	flags.BoolVar(&o.noDrain, "no-drain", false, "deregister at the end without draining")
@@ -65,6 +71,12 @@ A lease is a secret of its holder.`,
 		})
 		if err != nil {
 			return err
+		}
+		if o.ttl < minTTL || o.ttl > maxTTL || o.ttl%time.Millisecond != 0 {
+			return usage("--ttl: %s is not allowed; give 1s to 1h in whole milliseconds, such as 30s", o.ttl)
+		}
+		if o.wait <= 0 {
+			return usage("--wait: %s is not allowed; give a positive duration, such as 5s, or --no-drain", o.wait)
 		}
 		if o.detach {
 			return a.registerDetached(ctx, spec, o, flags.Changed("ttl"))

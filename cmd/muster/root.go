@@ -64,7 +64,7 @@ and look at it with "muster get", "muster list" and "muster watch".`,
 func (a *app) addPersistentFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringSliceVar(&a.servers, "server", []string{defaultServer},
-		"registry servers, host:port; tried in order (environment: "+envServers+")")
+		"registry servers, `host:port`, comma-separated; tried in order (environment: "+envServers+")")
 	flags.DurationVar(&a.timeout, "timeout", callTimeout, "how long to wait for the registry")
 	flags.VarP(&a.output, "output", "o", `"table" for people, "json" for programs`)
 	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

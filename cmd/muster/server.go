@@ -32,7 +32,7 @@ environment, that before the file, and that before the default.`,
   muster server --listen :7070 --data-dir /var/lib/muster
   MUSTER_SERVER_LOG_FORMAT=json muster server --config /etc/muster/server.yaml
   muster server --config server.yaml --print-config`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0, "muster server"),
 	}
 	config.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print the effective configuration, and where each value came from, and exit")

@@ -20,7 +20,7 @@ Only the holder of the lease may; "muster register --detach" prints it. An insta
 a program registered is changed by that program.`,
 		Example: `  muster update shop/pay/pay-1 --lease "$LEASE" --weight 0
   muster update shop/pay/pay-1 --lease "$LEASE" --health degraded --health-reason "slow disk"`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1, "muster update shop/pay/pay-1 --lease LEASE --weight 0"),
 	}
 	lease := a.leaseFlag(cmd)
 	flags := addInstanceFlags(cmd)

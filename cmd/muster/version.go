@@ -17,7 +17,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version of this program",
 		Long:  `Print the version of this program. "muster info" prints that of a running server.`,
-		Args:  cobra.NoArgs,
+		Args:  arguments(0, 0, "muster version"),
 		RunE: a.runE(func(context.Context, []string) error {
 			platform := runtime.GOOS + "/" + runtime.GOARCH
 			if !a.output.json {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,7 @@ or PROGRESS (with -v); instances, services and headers are in the protobuf JSON 
   muster watch 'shop/*'
   muster watch '*' -v
   muster watch shop/pay -o json | jq -r 'select(.change == "REMOVED") | .reason'`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              arguments(1, math.MaxInt, "muster watch shop/pay"),
 		ValidArgsFunction: a.completeServices,
 	}
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "show progress too, and every connection")

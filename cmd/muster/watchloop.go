@@ -229,7 +229,7 @@ func (w *watchLoop) opened(o *musterv1.Opened, server string) error {
 		for _, f := range s.GetForbidden() {
 			w.app.say("%s may not be seen with these credentials [FORBIDDEN]", serviceName(f))
 		}
-		w.adopt(s.GetSubscriptionId(), s.GetViewId())
+		w.adopt(s.GetSubscriptionId(), s.GetViewId(), what)
 	}
 	if refused == len(w.subscriptions) {
 		return &failure{code: exitRefused, text: "the registry refused every subscription"}
@@ -239,11 +239,11 @@ func (w *watchLoop) opened(o *musterv1.Opened, server string) error {
 
 // adopt gives a subscription its view. If the view has another id than before,
 // what is held is compared with the snapshot that follows.
-func (w *watchLoop) adopt(subscription uint32, view uint64) {
+func (w *watchLoop) adopt(subscription uint32, view uint64, name string) {
 	before := w.viewOf[subscription]
 	w.viewOf[subscription] = view
 	if w.views[view] == nil {
-		w.views[view] = &viewSet{set: newEntries()}
+		w.views[view] = &viewSet{name: name, set: newEntries()}
 		if old := w.views[before]; old != nil {
 			w.views[view].set = old.set
 		}

@@ -58,8 +58,8 @@ func changeText(c change, now time.Time) string {
 	name := instanceName(c.instance)
 	switch c.kind {
 	case changeSnapshot:
-		return fmt.Sprintf("= %s (epoch %d, revision %d, %d entries)",
-			snapshotText(c.cause), c.header.GetEpoch(), c.header.GetRevision(), c.header.GetCount())
+		return fmt.Sprintf("= the whole set of %s%s (epoch %d, revision %d, %s)",
+			c.view, snapshotText(c.cause), c.header.GetEpoch(), c.header.GetRevision(), entriesText(c.header.GetCount()))
 	case changeAdded:
 		return "+ " + name + " " + instanceLine(c.instance)
 	case changeChanged:
@@ -72,26 +72,35 @@ func changeText(c change, now time.Time) string {
 		}
 		return ""
 	case changeProgress:
-		return fmt.Sprintf(". nothing else up to revision %d (%d entries verified)", c.header.GetRevision(), c.header.GetCount())
+		return fmt.Sprintf(". nothing else in %s up to revision %d (%s verified)",
+			c.view, c.header.GetRevision(), entriesText(c.header.GetCount()))
 	default:
 		return ""
 	}
 }
 
+func entriesText(count uint64) string {
+	if count == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", count)
+}
+
+// snapshotText says why a set was sent again; nothing for the first one.
 func snapshotText(cause musterv1.SnapshotCause) string {
 	switch cause {
 	case musterv1.SnapshotCause_SNAPSHOT_CAUSE_FIRST:
-		return "the whole set"
+		return ""
 	case musterv1.SnapshotCause_SNAPSHOT_CAUSE_NEW_EPOCH:
-		return "the whole set again: the registry begins a new history"
+		return " again: the registry begins a new history"
 	case musterv1.SnapshotCause_SNAPSHOT_CAUSE_ACCESS_CHANGED:
-		return "the whole set again: what may be seen has changed"
+		return " again: what may be seen has changed"
 	case musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_LOST:
-		return "the whole set again: the registry LOST HISTORY that was seen here"
+		return " again: the registry LOST HISTORY that was seen here"
 	case musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_COMPACTED:
-		return "the whole set again: too much changed meanwhile"
+		return " again: too much changed meanwhile"
 	default:
-		return "the whole set again: " + short(cause, "SNAPSHOT_CAUSE_")
+		return " again: " + short(cause, "SNAPSHOT_CAUSE_")
 	}
 }
 
@@ -157,13 +166,14 @@ func jsonLine(c change, now time.Time) (string, error) {
 	object := struct {
 		Change   changeKind      `json:"change"`
 		Time     string          `json:"time"`
+		Selector string          `json:"selector"`
 		Header   json.RawMessage `json:"header"`
 		Cause    string          `json:"cause,omitempty"`
 		Instance json.RawMessage `json:"instance,omitempty"`
 		Before   json.RawMessage `json:"before,omitempty"`
 		Reason   string          `json:"reason,omitempty"`
 		Service  json.RawMessage `json:"service,omitempty"`
-	}{Change: c.kind, Time: now.UTC().Format(time.RFC3339Nano)}
+	}{Change: c.kind, Selector: c.view, Time: now.UTC().Format(time.RFC3339Nano)}
 	if c.kind == changeSnapshot {
 		object.Cause = short(c.cause, "SNAPSHOT_CAUSE_")
 	}

@@ -25,6 +25,8 @@ const (
 type change struct {
 	kind   changeKind
 	header *musterv1.ViewHeader
+	// view says what is watched.
+	view string
 	// cause of a snapshot.
 	cause musterv1.SnapshotCause
 	// before is what was, of a changed or removed instance.
@@ -39,6 +41,8 @@ type change struct {
 
 // viewSet is the verified set of one view. It does no I/O.
 type viewSet struct {
+	// name says what is watched.
+	name string
 	// header of the last complete update; nil before the first.
 	header *musterv1.ViewHeader
 	set    entries
@@ -135,7 +139,7 @@ func (v *viewSet) progress(p *musterv1.Progress) ([]change, error) {
 		return nil, err
 	}
 	v.header = p.GetHeader()
-	return []change{{kind: changeProgress, header: v.header}}, nil
+	return []change{{kind: changeProgress, view: v.name, header: v.header}}, nil
 }
 
 // finish takes the staged update over, once it is whole.
@@ -152,22 +156,26 @@ func (v *viewSet) finish(h *musterv1.ViewHeader, c *musterv1.Chunk) ([]change, e
 	v.header, v.set = h, next.entries
 	var changes []change
 	if next.snapshot {
-		changes = append(changes, change{kind: changeSnapshot, header: h, cause: next.cause})
+		changes = append(changes, change{kind: changeSnapshot, view: v.name, header: h, cause: next.cause})
 	}
-	return append(changes, differences(before, next, h)...), nil
+	for _, c := range differences(before, next) {
+		c.view, c.header = v.name, h
+		changes = append(changes, c)
+	}
+	return changes, nil
 }
 
 func verify(e entries, h *musterv1.ViewHeader) error {
 	if sum, count := e.digest(); sum != h.GetDigest() || count != h.GetCount() {
-		return fmt.Errorf("the set at revision %d has %d entries with digest %016x, the server says %d with %016x",
-			h.GetRevision(), count, sum, h.GetCount(), h.GetDigest())
+		return fmt.Errorf("the set at revision %d has %s with digest %016x, the server says %d with %016x",
+			h.GetRevision(), entriesText(count), sum, h.GetCount(), h.GetDigest())
 	}
 	return nil
 }
 
 // differences are sorted by name: removed ones first, so that what replaces an
 // instance comes after it.
-func differences(before entries, next *staged, h *musterv1.ViewHeader) []change {
+func differences(before entries, next *staged) []change {
 	var changes []change
 	for _, name := range slices.Sorted(maps.Keys(before.instances)) {
 		if next.instances[name] == nil {
@@ -175,22 +183,22 @@ func differences(before entries, next *staged, h *musterv1.ViewHeader) []change 
 			if !ok {
 				reason = musterv1.RemovalReason_REMOVAL_REASON_SNAPSHOT_ABSENT
 			}
-			changes = append(changes, change{kind: changeRemoved, header: h, instance: before.instances[name], reason: reason})
+			changes = append(changes, change{kind: changeRemoved, instance: before.instances[name], reason: reason})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(next.instances)) {
 		was, is := before.instances[name], next.instances[name]
 		switch {
 		case was == nil:
-			changes = append(changes, change{kind: changeAdded, header: h, instance: is})
+			changes = append(changes, change{kind: changeAdded, instance: is})
 		case instanceHash(was) != instanceHash(is):
-			changes = append(changes, change{kind: changeChanged, header: h, before: was, instance: is})
+			changes = append(changes, change{kind: changeChanged, before: was, instance: is})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(next.services)) {
 		was, is := before.services[name], next.services[name]
 		if was == nil || stateHash(was) != stateHash(is) {
-			changes = append(changes, change{kind: changeService, header: h, service: is})
+			changes = append(changes, change{kind: changeService, service: is})
 		}
 	}
 	return changes
