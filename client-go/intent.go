@@ -63,7 +63,7 @@ func intentOf(f serviceFacts) Intent {
 		return Held
 	case f.state.Emptied != nil:
 		return intentOfRemoval(f.state.Emptied.Reason)
-	case f.lastRemoval != 0 && f.lastRemoval != RemovalFilteredOut:
+	case f.lastRemoval != 0 && f.lastRemoval != RemovalFilteredOut && f.lastRemoval != RemovalSnapshotAbsent:
 		return intentOfRemoval(f.lastRemoval)
 	default:
 		return FilteredToNone

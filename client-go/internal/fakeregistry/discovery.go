@@ -60,7 +60,7 @@ func (s *Server) headerLocked(selector *musterv1.Selector) *musterv1.ViewHeader 
 	digest, count := Digest(r.setLocked(selector))
 	return &musterv1.ViewHeader{
 		ViewId: ViewID(selector), Epoch: r.epoch, Revision: r.revision, Digest: digest, Count: count,
-		ServerUptimeMs: uint64(time.Since(s.began).Milliseconds()),
+		ServerUptimeMs: uint64(time.Since(time.Unix(0, s.began.Load())).Milliseconds()),
 	}
 }
 

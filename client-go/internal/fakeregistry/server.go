@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,7 +32,7 @@ type Server struct {
 	conns []net.Conn
 	// Dials counts attempts to connect.
 	dials int
-	began time.Time
+	began atomic.Int64 // unix nanoseconds
 }
 
 // Server adds a server that listens.
@@ -53,7 +54,8 @@ func (s *Server) Start() {
 	}
 	s.listener = bufconn.Listen(1 << 20)
 	s.grpc = grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}))
-	s.served, s.stop, s.began = make(chan struct{}), make(chan struct{}), time.Now()
+	s.served, s.stop = make(chan struct{}), make(chan struct{})
+	s.began.Store(time.Now().UnixNano())
 	musterv1.RegisterRegistrationServiceServer(s.grpc, registrations{server: s})
 	musterv1.RegisterDiscoveryServiceServer(s.grpc, discovery{server: s})
 	musterv1.RegisterServerServiceServer(s.grpc, info{server: s})
