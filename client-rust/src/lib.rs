@@ -44,6 +44,8 @@ mod watched;
 mod watcher;
 
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod testset;
 
 #[cfg(feature = "tonic-0_14")]

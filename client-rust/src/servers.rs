@@ -97,6 +97,7 @@ impl Servers {
     /// A server that answers: the current one, else the first that does, trying each once, `avoid`
     /// last. Without one the error is NO_SERVER and says what became of each.
     pub(crate) async fn acquire(&self, avoid: Option<usize>) -> Result<Lane, Error> {
+        let began = Instant::now();
         let mut causes = Vec::new();
         for server in self.order(avoid) {
             match self.connect(&server).await {
@@ -107,7 +108,7 @@ impl Servers {
                 Err(cause) => causes.push((server.address.clone(), cause)),
             }
         }
-        Err(self.outage(&causes))
+        Err(self.outage(&causes, began))
     }
 
     /// The list from the current server on, with `avoid` moved to the end.
@@ -204,9 +205,9 @@ impl Servers {
     }
 
     /// Counts the failures of one round and makes the error of the outage.
-    fn outage(&self, causes: &[(String, String)]) -> Error {
+    fn outage(&self, causes: &[(String, String)], began: Instant) -> Error {
         let mut state = self.lock();
-        let since = *state.failing.get_or_insert_with(Instant::now);
+        let since = *state.failing.get_or_insert(began);
         state.attempts += u32::try_from(causes.len()).unwrap_or(u32::MAX);
         let text =
             |retrying| messages::no_server(causes, state.attempts, since.elapsed(), retrying);

@@ -1,0 +1,13 @@
+//! Tests of the client against a scripted registry, in paused time and in memory.
+//!
+//! One file per topic; each test is named for the rule that it holds the client to, alike in both
+//! clients.
+
+mod fake;
+mod fake_network;
+mod fake_services;
+mod keeper;
+mod registration;
+mod servers;
+mod watch;
+mod watch_trouble;
