@@ -2,6 +2,7 @@ package muster
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -103,6 +104,9 @@ func (c *Client) Status() ClientStatus {
 		Written:       c.written,
 	}
 }
+
+// Logger is the logger of the client's Config, for packages that extend it.
+func (c *Client) Logger() *slog.Logger { return c.config.Logger }
 
 // Close deregisters everything, ends all streams, closes all subscriptions and
 // joins all goroutines. It takes at most 5 s: what cannot be deregistered by

@@ -95,6 +95,7 @@ func (k *core) applied() Position {
 type Subscription struct {
 	watcher *watcher
 	core    *core
+	began   time.Time
 	closed  chan struct{}
 	once    sync.Once
 }
@@ -111,7 +112,7 @@ func (c *Client) Subscribe(selector Selector) (*Subscription, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Subscription{watcher: c.watcher, core: k, closed: make(chan struct{})}, nil
+	return &Subscription{watcher: c.watcher, core: k, began: time.Now(), closed: make(chan struct{})}, nil
 }
 
 // View is the newest view. It is never nil and never waits.
@@ -154,6 +155,16 @@ func (s *Subscription) Wait(ctx context.Context, least int) (*View, error) {
 			return nil, s.missing(ctx, least, time.Since(began))
 		}
 	}
+}
+
+// Why is View.Why of the newest view; before the first it says since when it is
+// waited for, and what the last error was.
+func (s *Subscription) Why(service ServiceName) error {
+	v := s.View()
+	if !v.received {
+		return noViewError(service.String(), time.Since(s.began), s.watcher.lastError())
+	}
+	return v.Why(service)
 }
 
 // missing is the error of a wait that ended.

@@ -1,0 +1,93 @@
+package mustergrpc
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+
+	"github.com/muster-registry/muster/client-go"
+	endpointbackoff "github.com/muster-registry/muster/client-go/internal/backoff"
+)
+
+// connectTimeout bounds one attempt to connect to an endpoint.
+const connectTimeout = 3 * time.Second
+
+// serviceConfig selects the balancer of this package.
+const serviceConfig = `{"loadBalancingConfig":[{"` + balancerName + `":{}}]}`
+
+// NewClient makes a channel to a service, given as "muster:///namespace/service".
+// It begins to watch and to connect at once and does not wait; calls made
+// before the first view wait for it up to 5 s.
+//
+// Endpoints are dialled as they say themselves: in plaintext, or by TLS with
+// the system's roots. [EndpointCredentials], as grpc.WithTransportCredentials,
+// gives roots and certificates of your own. Other options of grpc apply, but
+// for idleness, proxies and client-side health checks, which are off: the
+// registry knows better.
+//
+// Close the channel before the client. The error is INVALID_ARGUMENT or CLOSED.
+func NewClient(c *muster.Client, target string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	service, bad := parseTarget(target)
+	if bad != nil {
+		return nil, bad
+	}
+	// A first subscription tells whether the names are valid and the client open.
+	probe, err := c.Subscribe(muster.Service(service.Namespace, service.Service))
+	if err != nil {
+		return nil, err
+	}
+	defer probe.Close()
+	defaults := []grpc.DialOption{
+		grpc.WithTransportCredentials(EndpointCredentials(nil)),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+	}
+	enforced := []grpc.DialOption{
+		grpc.WithResolvers(&resolverBuilder{client: c, service: service}),
+		grpc.WithIdleTimeout(0),
+		grpc.WithNoProxy(),
+		grpc.WithDisableHealthCheck(),
+		// The balancer itself waits between attempts; the transport's own wait
+		// is as short as it can be.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{
+				BaseDelay: endpointbackoff.Floor, MaxDelay: endpointbackoff.Floor, Multiplier: 1,
+			},
+			MinConnectTimeout: connectTimeout,
+		}),
+		grpc.WithChainUnaryInterceptor(markUnary),
+		grpc.WithChainStreamInterceptor(markStream),
+	}
+	conn, err := grpc.NewClient(target, append(append(defaults, options...), enforced...)...)
+	if err != nil {
+		return nil, targetError(target, err.Error())
+	}
+	conn.Connect()
+	return conn, nil
+}
+
+// waitsForReady marks the context of calls that wait for readiness, which the
+// picker cannot see otherwise: for them its errors must not be final.
+type waitsForReady struct{}
+
+func mark(ctx context.Context, options []grpc.CallOption) context.Context {
+	wait := false
+	for _, o := range options {
+		if f, ok := o.(grpc.FailFastCallOption); ok {
+			wait = !f.FailFast
+		}
+	}
+	if !wait {
+		return ctx
+	}
+	return context.WithValue(ctx, waitsForReady{}, true)
+}
+
+func markUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	return invoke(mark(ctx, options), method, req, reply, cc, options...)
+}
+
+func markStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	return open(mark(ctx, options), desc, cc, method, options...)
+}

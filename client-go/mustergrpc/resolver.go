@@ -1,0 +1,114 @@
+package mustergrpc
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc/attributes"
+	"google.golang.org/grpc/resolver"
+
+	"github.com/muster-registry/muster/client-go"
+)
+
+// resolverBuilder makes the resolver of one channel. It is given to the channel
+// as an option and never registered.
+type resolverBuilder struct {
+	client  *muster.Client
+	service muster.ServiceName
+}
+
+// Scheme implements resolver.Builder.
+func (b *resolverBuilder) Scheme() string { return "muster" }
+
+// OverrideAuthority implements resolver.AuthorityOverrider: requests and
+// certificates name "service.namespace", unless an endpoint says otherwise.
+func (b *resolverBuilder) OverrideAuthority(resolver.Target) string { return authorityOf(b.service) }
+
+func authorityOf(s muster.ServiceName) string { return s.Service + "." + s.Namespace }
+
+// Build subscribes and emits the present view before it returns, so that a
+// channel to a service that is watched already is ready at once.
+func (b *resolverBuilder) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
+	subscription, err := b.client.Subscribe(muster.Service(b.service.Namespace, b.service.Service))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &viewResolver{
+		cc:     cc,
+		cancel: cancel,
+		source: &source{
+			service: b.service, subscription: subscription, picker: subscription.AddPicker(), logger: b.client.Logger(),
+		},
+	}
+	v := subscription.View()
+	r.emit(v)
+	r.task.Go(func() { r.follow(ctx, v) })
+	return r, nil
+}
+
+// source is where a channel's views come from, and how it tells that it
+// applied them.
+type source struct {
+	service      muster.ServiceName
+	subscription *muster.Subscription
+	picker       *muster.Picker
+	logger       logger
+	// taken is set by the balancer of this package when it gets a view.
+	taken atomic.Bool
+}
+
+// resolved is what the resolver hands to the balancer.
+type resolved struct {
+	*source
+	view *muster.View
+}
+
+type resolvedKey struct{}
+
+// viewResolver hands each view of a subscription to the channel.
+type viewResolver struct {
+	cc     resolver.ClientConn
+	source *source
+	cancel context.CancelFunc
+	task   sync.WaitGroup
+}
+
+// emit carries the view as an attribute of the state: attributes of addresses
+// are lost on some ways, and a change of them would reconnect.
+func (r *viewResolver) emit(v *muster.View) {
+	state := resolver.State{Attributes: attributes.New(resolvedKey{}, &resolved{r.source, v})}
+	_ = r.cc.UpdateState(state) // an error would only ask for ResolveNow, which does nothing here
+	if !r.source.taken.Load() {
+		// Whichever balancer took it found no addresses; say what is wrong.
+		r.cc.ReportError(errors.New(textOtherBalancer()))
+	}
+}
+
+func (r *viewResolver) follow(ctx context.Context, v *muster.View) {
+	for {
+		select {
+		case <-v.Superseded():
+		case <-ctx.Done():
+			return
+		}
+		v = r.source.subscription.View()
+		r.emit(v)
+		if r.source.subscription.Err() != nil {
+			return
+		}
+	}
+}
+
+// ResolveNow implements resolver.Resolver. Changes come by themselves.
+func (r *viewResolver) ResolveNow(resolver.ResolveNowOptions) {}
+
+// Close implements resolver.Resolver: it joins the follower.
+func (r *viewResolver) Close() {
+	r.cancel()
+	r.task.Wait()
+	r.source.picker.Close()
+	r.source.subscription.Close()
+}
