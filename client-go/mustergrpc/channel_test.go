@@ -218,7 +218,7 @@ func TestNoReadyEndpointSaysTheLastError(t *testing.T) {
 			t.Errorf("text\n%s\nwant\n%s", got, want)
 		}
 		go func() {
-			time.Sleep(7 * time.Second)
+			time.Sleep(3 * time.Second)
 			w.fleet.start("10.0.0.1:80")
 		}()
 		if _, err := call(t, c, grpc.WaitForReady(true)); err != nil {
@@ -392,9 +392,8 @@ func TestDrainIsAcknowledgedOnlyWhenNoCallCanFindTheInstance(t *testing.T) {
 func TestOtherServiceConfigIsToldApart(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.put("pay-1", "10.0.0.1:80")
-		c := w.channel(t, grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"pick_first":{}}]}`))
-		_, err := call(t, c)
-		if err == nil || !strings.Contains(err.Error(), "selects another balancer") {
+		_, err := NewClient(w.client, "muster:///shop/pay", grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"pick_first":{}}]}`))
+		if muster.ReasonOf(err) != muster.ReasonInvalidArgument || !strings.Contains(err.Error(), "selects another balancer") {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -27,7 +27,8 @@ const serviceConfig = `{"loadBalancingConfig":[{"` + balancerName + `":{}}]}`
 // for idleness, proxies and client-side health checks, which are off: the
 // registry knows better.
 //
-// Close the channel before the client. The error is INVALID_ARGUMENT or CLOSED.
+// Close the channel before the client. The error is INVALID_ARGUMENT or CLOSED;
+// the former also for a service config that selects another balancer.
 func NewClient(c *muster.Client, target string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	service, bad := parseTarget(target)
 	if bad != nil {
@@ -43,8 +44,9 @@ func NewClient(c *muster.Client, target string, options ...grpc.DialOption) (*gr
 		grpc.WithTransportCredentials(EndpointCredentials(nil)),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 	}
+	builder := &resolverBuilder{client: c, service: service}
 	enforced := []grpc.DialOption{
-		grpc.WithResolvers(&resolverBuilder{client: c, service: service}),
+		grpc.WithResolvers(builder),
 		grpc.WithIdleTimeout(0),
 		grpc.WithNoProxy(),
 		grpc.WithDisableHealthCheck(),
@@ -61,9 +63,13 @@ func NewClient(c *muster.Client, target string, options ...grpc.DialOption) (*gr
 	}
 	conn, err := grpc.NewClient(target, append(append(defaults, options...), enforced...)...)
 	if err != nil {
-		return nil, targetError(target, err.Error())
+		return nil, dialError(target, err.Error())
 	}
 	conn.Connect()
+	if !builder.taken.Load() {
+		conn.Close()
+		return nil, dialError(target, textOtherBalancer())
+	}
 	return conn, nil
 }
 

@@ -13,9 +13,13 @@ import (
 // the Rust client say the same.
 
 func targetError(target, problem string) *muster.Error {
+	return dialError(target, problem+"; use muster:///namespace/service")
+}
+
+func dialError(target, problem string) *muster.Error {
 	return &muster.Error{
 		Reason: muster.ReasonInvalidArgument, Code: codes.InvalidArgument, Op: "dial", Subject: target,
-		Message: fmt.Sprintf("target %q: %s; use muster:///namespace/service", target, problem),
+		Message: fmt.Sprintf("target %q: %s", target, problem),
 	}
 }
 

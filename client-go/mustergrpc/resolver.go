@@ -2,7 +2,6 @@ package mustergrpc
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -17,6 +16,8 @@ import (
 type resolverBuilder struct {
 	client  *muster.Client
 	service muster.ServiceName
+	// taken tells whether the balancer of this package got the first view.
+	taken atomic.Bool
 }
 
 // Scheme implements resolver.Builder.
@@ -45,6 +46,7 @@ func (b *resolverBuilder) Build(_ resolver.Target, cc resolver.ClientConn, _ res
 	}
 	v := subscription.View()
 	r.emit(v)
+	b.taken.Store(r.source.taken.Load())
 	r.task.Go(func() { r.follow(ctx, v) })
 	return r, nil
 }
@@ -81,10 +83,6 @@ type viewResolver struct {
 func (r *viewResolver) emit(v *muster.View) {
 	state := resolver.State{Attributes: attributes.New(resolvedKey{}, &resolved{r.source, v})}
 	_ = r.cc.UpdateState(state) // an error would only ask for ResolveNow, which does nothing here
-	if !r.source.taken.Load() {
-		// Whichever balancer took it found no addresses; say what is wrong.
-		r.cc.ReportError(errors.New(textOtherBalancer()))
-	}
 }
 
 func (r *viewResolver) follow(ctx context.Context, v *muster.View) {
