@@ -67,6 +67,7 @@ func play(t *testing.T, text string) string {
 		case strings.HasPrefix(line, "$ "):
 			p.shown.WriteString(line + "\n")
 			p.do(strings.TrimPrefix(line, "$ "))
+			synctest.Wait() // what follows from it is done before the next line
 			p.shown.WriteString("\n")
 		case strings.HasPrefix(line, "#"):
 			p.shown.WriteString(line + "\n")
@@ -105,7 +106,6 @@ func (p *player) do(line string) {
 	switch {
 	case words[0] == "muster" && words[len(words)-1] == "&":
 		p.job = p.start(strings.TrimSuffix(line, "&"))
-		synctest.Wait()
 	case words[0] == "muster":
 		j := p.start(line)
 		p.shown.WriteString(j.mixed.show(<-j.exit, true))
@@ -117,7 +117,6 @@ func (p *player) do(line string) {
 			p.t.Fatal(err)
 		}
 		time.Sleep(d)
-		synctest.Wait()
 	case words[0] == "registry":
 		map[string]func(){"start": p.registry.Start, "stop": p.registry.Stop, "kill": p.registry.Kill}[words[1]]()
 	default:
