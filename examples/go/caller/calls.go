@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+
+	muster "github.com/muster-registry/muster/client-go"
+	greeterv1 "github.com/muster-registry/muster/examples/go/gen/greeter/v1"
+	"github.com/muster-registry/muster/examples/go/internal/jsonl"
+)
+
+// totals counts calls between two sums.
+type totals struct {
+	mu         sync.Mutex
+	ok, failed uint64
+	byInstance map[string]uint64
+}
+
+func newTotals() *totals { return &totals{byInstance: map[string]uint64{}} }
+
+// take returns the counts and begins anew.
+func (t *totals) take() (ok, failed uint64, byInstance map[string]uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ok, failed, byInstance = t.ok, t.failed, t.byInstance
+	t.ok, t.failed, t.byInstance = 0, 0, map[string]uint64{}
+	return ok, failed, byInstance
+}
+
+func (t *totals) answered(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ok++
+	t.byInstance[id]++
+}
+
+func (t *totals) fail() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failed++
+}
+
+// call is one worker: it calls at its share of the rate until ctx ends. A call
+// in flight then still gets its answer.
+func call(ctx context.Context, greeter greeterv1.GreeterServiceClient, c config, totals *totals) {
+	ticks := time.NewTicker(time.Second * time.Duration(c.workers) / time.Duration(c.rate))
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		callCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+		answer, err := greeter.Greet(callCtx, &greeterv1.GreetRequest{Name: c.name})
+		cancel()
+		if err == nil {
+			totals.answered(answer.GetInstanceId())
+			continue
+		}
+		totals.fail()
+		tellFailed(err)
+	}
+}
+
+// tellFailed writes why a call failed.
+func tellFailed(err error) {
+	st := status.Convert(err)
+	var reason string
+	for _, detail := range st.Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			reason = info.GetReason()
+		}
+	}
+	jsonl.Write(struct {
+		jsonl.Header
+		Code    string `json:"code"`
+		Reason  string `json:"reason"`
+		Message string `json:"message"`
+	}{jsonl.Now("failed"), code.Code(st.Code()).String(), reason, st.Message()})
+}
+
+// sums writes the counts at every interval and once at the end.
+func sums(ctx context.Context, interval time.Duration, subscription *muster.Subscription, totals *totals) {
+	ticks := time.NewTicker(interval)
+	defer ticks.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-ticks.C:
+		}
+		view := subscription.View()
+		ok, failed, byInstance := totals.take()
+		jsonl.Write(struct {
+			jsonl.Header
+			OK         uint64            `json:"ok"`
+			Failed     uint64            `json:"failed"`
+			ByInstance map[string]uint64 `json:"by_instance"`
+			AgeMS      int64             `json:"age_ms"`
+			Source     string            `json:"source"`
+		}{jsonl.Now("calls"), ok, failed, byInstance, view.Age().Milliseconds(), view.Source().String()})
+	}
+}
