@@ -9,6 +9,8 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+#[cfg(feature = "tls-ring")]
+use tokio_rustls::rustls;
 
 use crate::backoff;
 use crate::client::Client;
@@ -62,7 +64,7 @@ pub(crate) struct Config {
     /// How long the registry waits for a silent process.
     pub(crate) ttl: Duration,
     #[cfg(feature = "tls-ring")]
-    pub(crate) tls: Option<crate::Tls>,
+    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) dial: Dial,
     pub(crate) words: Words,
 }
@@ -160,10 +162,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Encrypts connections to the registry. Default plaintext.
+    /// Encrypts connections to the registry. Default plaintext. The server's certificate must carry
+    /// the host that the server is listed by; ALPN is set to HTTP/2.
     #[cfg(feature = "tls-ring")]
-    pub fn tls(mut self, tls: crate::Tls) -> Self {
-        self.config.tls = Some(tls);
+    pub fn tls(mut self, mut config: rustls::ClientConfig) -> Self {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        self.config.tls = Some(Arc::new(config));
         self
     }
 

@@ -98,18 +98,14 @@ pub(crate) struct FrameState {
 
 /// The place of a set in history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
-    pub(crate) position: Position,
-    pub(crate) view_id: u64,
+struct Held {
+    position: Position,
+    view_id: u64,
 }
 
 impl FrameState {
     pub(crate) fn set(&self) -> &Set {
         &self.set
-    }
-
-    pub(crate) fn held(&self) -> Option<Held> {
-        self.held
     }
 
     pub(crate) fn is_unverified(&self) -> bool {

@@ -3,7 +3,7 @@
 //! An empty list is never an accident: each way to be empty has its own word, so that a program can
 //! tell "everybody left" from "nobody ever came" and from "you may not look".
 
-use crate::instance::{ServiceName, ServiceState};
+use crate::instance::ServiceState;
 use crate::kinds::RemovalReason;
 
 /// What a view says of the presence of a service.
@@ -122,45 +122,10 @@ pub(crate) fn overall(intents: impl IntoIterator<Item = Intent>) -> Intent {
         .unwrap_or(Intent::NeverSeen)
 }
 
-/// Names like this one, for the text on a typo: those within two edits, nearest first, at most 3.
-pub(crate) fn similar(wanted: &ServiceName, known: &[ServiceName]) -> Vec<String> {
-    let mut near: Vec<(usize, String)> = known
-        .iter()
-        .filter(|k| k.namespace == wanted.namespace && *k != wanted)
-        .map(|k| (edits(&wanted.service, &k.service), k.to_string()))
-        .filter(|(distance, _)| *distance <= 2)
-        .collect();
-    near.sort();
-    near.into_iter().take(3).map(|(_, name)| name).collect()
-}
-
-/// The number of insertions, deletions, replacements and swaps of neighbours between two names.
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut rows = vec![vec![0usize; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    for (j, cell) in rows[0].iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replace.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    rows[a.len()][b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::Emptied;
+    use crate::instance::{Emptied, ServiceName};
 
     fn state(held: bool, emptied: Option<RemovalReason>) -> ServiceState {
         ServiceState {
@@ -282,21 +247,5 @@ mod tests {
         );
         assert_eq!(overall([I::Forbidden, I::Forbidden]), I::Forbidden);
         assert_eq!(overall([]), I::NeverSeen);
-    }
-
-    #[test]
-    fn similar_names_are_near() {
-        let n = |s: &str| ServiceName::new("shop", s);
-        let known = [
-            n("payments"),
-            n("payment"),
-            n("cart"),
-            ServiceName::new("test", "paymnets"),
-        ];
-        assert_eq!(
-            similar(&n("paymnets"), &known),
-            ["shop/payments", "shop/payment"]
-        );
-        assert!(similar(&n("orders"), &known).is_empty());
     }
 }

@@ -30,11 +30,14 @@ mod servers;
 mod session;
 mod session_state;
 mod set;
+mod similar;
 mod spec;
 mod stats;
 mod status;
 mod stream;
 mod subscription;
+#[cfg(feature = "tls-ring")]
+mod tls;
 mod transport;
 mod update;
 mod validate;

@@ -211,6 +211,12 @@ pub(crate) fn wrong_cluster(server: &str, theirs: &str, ours: &str) -> String {
     format!("server {server} belongs to cluster {theirs}, not to {ours}; it is not used")
 }
 
+/// A server without TLS.
+#[cfg(feature = "tls-ring")]
+pub(crate) fn plaintext(server: &str) -> String {
+    format!("server {server} speaks plaintext, TLS was configured")
+}
+
 /// A server that speaks another protocol.
 pub(crate) fn protocol_not_served(oldest: u32, newest: u32, ours: u32) -> String {
     format!(

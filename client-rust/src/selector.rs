@@ -162,17 +162,6 @@ impl Selector {
         &self.names
     }
 
-    /// Whether this service is one that the selector asks for.
-    pub(crate) fn names_service(&self, name: &ServiceName) -> bool {
-        match &self.names {
-            Names::Services(names) => names.binary_search(name).is_ok(),
-            Names::Prefix { namespace, prefix } => {
-                (namespace.is_empty() || *namespace == name.namespace)
-                    && name.service.starts_with(prefix.as_str())
-            }
-        }
-    }
-
     /// Checks the names; ranges and the like are the server's to check.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         match &self.names {
@@ -311,18 +300,6 @@ mod tests {
             b.shard_id(1).canonical(),
             "another filter is another selector"
         );
-    }
-
-    #[test]
-    fn selector_names_services() {
-        let n = ServiceName::new;
-        let some = Selector::services([n("shop", "pay"), n("shop", "cart")]);
-        assert!(some.names_service(&n("shop", "pay")));
-        assert!(!some.names_service(&n("shop", "payments")));
-        let prefix = Selector::prefix("shop", "pay");
-        assert!(prefix.names_service(&n("shop", "payments")));
-        assert!(!prefix.names_service(&n("test", "payments")));
-        assert!(Selector::prefix("", "").names_service(&n("any", "thing")));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::client::Shared;
 use crate::config::CALL_TIMEOUT;
 use crate::error::{Error, Reason};
 use crate::freshness::Freshness;
+use crate::kinds::Position;
 use crate::messages;
 use crate::selector::{Names, Selector};
 use crate::update::{Update, between};
@@ -49,7 +50,6 @@ impl Subscription {
     }
 
     /// What is watched.
-    #[must_use]
     pub fn selector(&self) -> &Selector {
         &self.handle.watched.selector
     }
@@ -112,12 +112,12 @@ impl Subscription {
         };
         match timeout_at(Instant::now() + within, enough).await {
             Ok(result) => result,
-            Err(_) => Err(self.missing(instances, within)),
+            Err(_) => Err(self.missing(instances, within).await),
         }
     }
 
     /// The error of a wait that ended.
-    fn missing(&self, wanted: usize, waited: Duration) -> Error {
+    async fn missing(&self, wanted: usize, waited: Duration) -> Error {
         let view = self.view();
         let what = self.selector().to_string();
         if !view.is_received() {
@@ -130,14 +130,20 @@ impl Subscription {
             Names::Services(names) if names.len() == 1 => names.first(),
             _ => None,
         };
-        one.and_then(|service| view.why(service))
-            .unwrap_or_else(|| {
+        match one.and_then(|service| Some((service, view.why(service)?))) {
+            Some((service, e)) if e.reason() == Reason::ServiceUnknown => {
+                let similar = self.handle.shared.similar(service).await;
+                let Position { epoch, revision } = view.position();
+                let text = messages::service_unknown(&what, epoch, revision, &similar);
+                Error::new(Reason::ServiceUnknown, text)
+            }
+            Some((_, e)) => e,
+            None => {
                 let have = view.instances().len();
-                Error::new(
-                    Reason::NoInstances,
-                    messages::too_few(&what, have, wanted, waited),
-                )
-            })
+                let text = messages::too_few(&what, have, wanted, waited);
+                Error::new(Reason::NoInstances, text)
+            }
+        }
     }
 
     /// What changes, beginning with a snapshot of the first view.
@@ -145,7 +151,6 @@ impl Subscription {
     /// It is no queue: it remembers the view that it yielded last and yields the difference to the
     /// present one, so a slow reader misses steps in between and costs nothing. The end of the
     /// subscription is yielded last, as an error.
-    #[must_use]
     pub fn updates(&self) -> Updates {
         let first = View::empty(
             self.handle.watched.selector.clone(),

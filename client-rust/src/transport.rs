@@ -38,7 +38,7 @@ impl Connection {
     /// Opens a connection. Takes as long as the dialler does; the caller bounds it.
     pub(crate) async fn open(config: &Config, address: &str) -> Result<Connection, io::Error> {
         let endpoint = endpoint(config, address)?;
-        let transport = (config.dial)(address.to_owned()).await?;
+        let transport = dial(config, address).await?;
         let channel = endpoint
             .connect_with_connector(Once(Some(transport)))
             .await
@@ -74,30 +74,29 @@ impl Connection {
 }
 
 fn endpoint(config: &Config, address: &str) -> Result<Endpoint, io::Error> {
-    #[cfg(feature = "tls-ring")]
-    let scheme = if config.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
-    #[cfg(not(feature = "tls-ring"))]
-    let scheme = "http";
-    let endpoint =
-        Endpoint::from_shared(format!("{scheme}://{address}")).map_err(io::Error::other)?;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(io::Error::other)?;
     let (interval, timeout) = config::TRANSPORT_KEEPALIVE;
     let endpoint = endpoint
         .http2_keep_alive_interval(interval)
         .keep_alive_timeout(timeout)
         .keep_alive_while_idle(true);
     #[cfg(feature = "tls-ring")]
-    if let Some(tls) = &config.tls {
-        return endpoint
-            .tls_config(tls.to_tonic())
-            .map_err(io::Error::other);
+    if config.tls.is_some() {
+        // The transport is encrypted by us; only the requests' scheme has to say so.
+        let origin = format!("https://{address}").parse::<Uri>();
+        return Ok(endpoint.origin(origin.map_err(io::Error::other)?));
     }
-    #[cfg(not(feature = "tls-ring"))]
-    let _ = config;
     Ok(endpoint)
+}
+
+/// Opens what HTTP/2 runs over.
+async fn dial(config: &Config, address: &str) -> Result<Box<dyn Transport>, io::Error> {
+    let transport = (config.dial)(address.to_owned()).await?;
+    #[cfg(feature = "tls-ring")]
+    if let Some(tls) = &config.tls {
+        return crate::tls::encrypt(tls, address, transport).await;
+    }
+    Ok(transport)
 }
 
 /// What every call carries; docs/protocol.md names it.

@@ -155,7 +155,6 @@ impl View {
     }
 
     /// The selector that the view is of.
-    #[must_use]
     pub fn selector(&self) -> &Selector {
         &self.selector
     }

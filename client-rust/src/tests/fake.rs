@@ -36,6 +36,7 @@ pub(crate) struct Call {
 }
 
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a few hundred of them in a test")]
 pub(crate) enum What {
     Register(v1::RegisterRequest),
     Update(v1::UpdateRequest),

@@ -1,5 +1,6 @@
 //! The services of the fake registry.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ impl FakeServer {
     ) -> Answer<T> {
         let scripted = {
             let mut state = self.shared.lock();
-            state.scripts.get_mut(method).and_then(|s| s.pop_front())
+            state.scripts.get_mut(method).and_then(VecDeque::pop_front)
         };
         self.shared.record(self.index, what);
         match scripted {

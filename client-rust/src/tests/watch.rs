@@ -228,6 +228,17 @@ async fn stream_is_handed_over_about_once_an_hour() {
     client.close().await;
 }
 
+fn named(service: &str) -> v1::ServiceSummary {
+    v1::ServiceSummary {
+        state: Some(v1::ServiceState {
+            namespace: "shop".into(),
+            service: service.into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn wait_tells_what_is_missing() {
     let fake = Fake::new(1);
@@ -245,8 +256,18 @@ async fn wait_tells_what_is_missing() {
     stream.open(VIEW).await;
     let mut m = Model::new(1, 10);
     stream.snapshot(m.snapshot(Cause::First)).await;
+    fake.lock().services = ["payy", "cart"].map(named).into();
     let e = sub.wait(1).await.expect_err("never seen");
-    assert_eq!(e.reason(), Reason::ServiceUnknown);
+    assert_eq!(
+        e.to_string(),
+        "muster: service \"shop/pay\" has never been registered (epoch 1, revision 10); similar: shop/payy \
+         [SERVICE_UNKNOWN]"
+    );
+    let asked = fake.calls(|w| match w {
+        What::ListServices(r) => Some(r.clone()),
+        _ => None,
+    });
+    assert_eq!(asked[0].namespace, "shop");
     assert_eq!(
         sub.wait(0).await.expect("a view").intent(),
         Intent::NeverSeen

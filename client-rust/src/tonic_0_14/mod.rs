@@ -37,6 +37,8 @@ mod pick;
 mod quota;
 mod request;
 mod response;
+#[cfg(feature = "tonic-0_14-serve")]
+mod serve;
 mod slot;
 mod state;
 mod status;
@@ -51,6 +53,8 @@ pub use channel::{CallFuture, Channel, ChannelOptions, EndpointStatus};
 pub use connect::{Connecting, Connector, Io, Stream, Tcp};
 pub use endpoint::{Absence, Endpoint, EndpointKey, EndpointSet, Protocol};
 pub use response::ResponseBody;
+#[cfg(feature = "tonic-0_14-serve")]
+pub use serve::serve;
 pub use state::Phase;
 #[cfg(feature = "tls-ring")]
 pub use tls::Tls;
