@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"syscall"
 	"testing"
 )
 
@@ -14,6 +15,9 @@ func TestE2EDemo(t *testing.T) {
 	p.ExpectEnd()
 	status, err := p.Wait(f.Context)
 	if err != nil {
+		// It ends its own processes, which a fleet knows nothing of.
+		_ = p.Signal(syscall.SIGTERM)
+		<-p.Done()
 		t.Fatal(err)
 	}
 	if status != 0 {

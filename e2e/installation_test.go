@@ -142,9 +142,7 @@ func (in *installation) awaitServing(from moment, id string) []fleet.Event {
 // settle waits until the callers have told of so many more tenths of a second.
 func (in *installation) settle(tenths int) {
 	in.t.Helper()
-	for _, c := range in.callers {
-		in.check(c.AwaitCalls(in.ctx, tenths))
-	}
+	in.check(fleet.Settle(in.ctx, in.callers, tenths))
 }
 
 // wantCalls wants that every caller made calls since a moment, and that at most

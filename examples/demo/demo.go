@@ -18,6 +18,9 @@ const (
 	// callWorkers is how many calls one caller has in flight at most, callRate how
 	// many it makes per second.
 	callWorkers, callRate = 4, 200
+	// serverAge is the age up to which a server counts with watchers that it has
+	// not heard of yet, and a little more.
+	serverAge = 5500 * time.Millisecond
 	// sumsPerSecond is how many sums of calls a caller writes in a second.
 	sumsPerSecond = 10
 )
@@ -55,6 +58,7 @@ func (d *demo) play(folder string) error {
 // setUp starts everything and waits until every caller calls every instance.
 func (d *demo) setUp(folder string) error {
 	d.say.heading("A registry, two instances in Go and two in Rust, a caller in Go and one in Rust.")
+	began := time.Now()
 	server, err := d.fleet.StartServer(d.ctx, folder)
 	if err != nil {
 		return err
@@ -82,15 +86,23 @@ func (d *demo) setUp(folder string) error {
 		}
 		d.callers = append(d.callers, c)
 	}
-	return d.everyone(func(c *fleet.Caller) error {
+	for _, c := range d.callers {
 		for _, id := range ids {
 			if _, err := c.AwaitAnswer(d.ctx, 0, id); err != nil {
 				return err
 			}
 		}
 		d.say.line(c.Name, "calls all four, %d times per second", callRate)
-		return nil
-	})
+	}
+	return d.growOld(began)
+}
+
+// growOld lets the server become so old that drains wait only for callers that
+// it knows: a server that was restarted may have had others.
+func (d *demo) growOld(began time.Time) error {
+	d.say.line("demo", "lets them call until the server is %s old", serverAge)
+	left := serverAge - time.Since(began)
+	return d.settle(max(1, int(left.Milliseconds()*sumsPerSecond/1000)))
 }
 
 func (d *demo) startGreeter(id, version string) error {
@@ -105,16 +117,6 @@ func (d *demo) startGreeter(id, version string) error {
 		return err
 	}
 	d.greeters[id] = g
-	return nil
-}
-
-// everyone does something for each caller, and stops at the first error.
-func (d *demo) everyone(do func(*fleet.Caller) error) error {
-	for _, c := range d.callers {
-		if err := do(c); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -144,7 +146,7 @@ func (d *demo) watch(s *step, await func(c *fleet.Caller, mark int) (fleet.Event
 
 // settle lets the callers go on for a while, so that late failures are counted.
 func (d *demo) settle(sums int) error {
-	return d.everyone(func(c *fleet.Caller) error { return c.AwaitCalls(d.ctx, sums) })
+	return fleet.Settle(d.ctx, d.callers, sums)
 }
 
 // calls are those that each caller made since the step began.

@@ -61,8 +61,11 @@ func run(ctx context.Context, bin string) (err error) {
 		f.Close()
 		err = errors.Join(err, os.RemoveAll(folder))
 	}()
-	d := newDemo(f, newNarrator(os.Stdout))
-	if err := d.play(folder); err != nil {
+	say := newNarrator(os.Stdout)
+	d := newDemo(f, say)
+	err = d.play(folder)
+	say.end()
+	if err != nil {
 		return err
 	}
 	d.table(os.Stdout)

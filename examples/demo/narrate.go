@@ -17,9 +17,22 @@ type narrator struct {
 	mu sync.Mutex
 	// acted is when the demo did what callers now see; zero before it did.
 	acted time.Time
+	// told is what was last told of each process by an event.
+	told map[string]string
+	// silent: the play is over.
+	silent bool
 }
 
-func newNarrator(out io.Writer) *narrator { return &narrator{out: out, begun: time.Now()} }
+func newNarrator(out io.Writer) *narrator {
+	return &narrator{out: out, begun: time.Now(), told: map[string]string{}}
+}
+
+// end silences it: processes that are ended have much to tell.
+func (n *narrator) end() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.silent = true
+}
 
 func (n *narrator) heading(format string, args ...any) {
 	n.mu.Lock()
@@ -53,14 +66,16 @@ func (n *narrator) since(at time.Time) {
 	n.acted = at
 }
 
-// notice tells of what callers see and of registrations.
+// notice tells of what callers see and of registrations, but not the same
+// twice in a row.
 func (n *narrator) notice(who string, e fleet.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	what := describe(e)
-	if n.acted.IsZero() || what == "" {
+	if n.silent || n.acted.IsZero() || what == "" || what == n.told[who] {
 		return
 	}
+	n.told[who] = what
 	after := max(0, e.Time().Sub(n.acted))
 	n.lineLocked(e.Time(), who, fmt.Sprintf("%-46s  after %s", what, short(after)))
 }

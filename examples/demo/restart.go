@@ -13,7 +13,7 @@ const outage = 2 * time.Second
 // starts it again.
 func (d *demo) restart() error {
 	d.say.heading("(c) The registry server is killed and restarted. Nobody may notice.")
-	s := d.begin("server killed for " + outage.String() + ": view confirmed again")
+	s := d.begin("server restarted after " + outage.String())
 	d.say.line("demo", "sends SIGKILL to the server")
 	d.server.Kill()
 	if err := d.settle(int(outage.Seconds() * sumsPerSecond)); err != nil {

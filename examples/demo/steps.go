@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"syscall"
 	"time"
 
@@ -14,7 +15,7 @@ type step struct {
 	marks []int // of the callers' journals, in their order
 }
 
-// drain lets one instance of each language leave in order.
+// drain lets one instance leave in order.
 func (d *demo) drain() error {
 	d.say.heading("(a) An instance is told to stop. It drains and leaves; no call may fail.")
 	g := d.greeters["go-2"]
@@ -33,7 +34,9 @@ func (d *demo) drain() error {
 	if err != nil {
 		return err
 	}
-	d.say.line(g.ID, "%s", g.Said("drained: "))
+	report, _, _ := strings.Cut(g.Said("drained: "), `"`)
+	d.say.line(g.ID, "%s", report)
+	d.expect(strings.HasPrefix(report, "drained: 2/2 watchers confirmed"), "go-2 reported %q", report)
 	d.say.line(g.ID, "has stopped, exit status %d", status)
 	d.expect(status == 0, "go-2 exited with status %d:\n%s", status, g.Stderr())
 	if err := d.awaitGone(s, g.ID, "DEREGISTERED"); err != nil {
@@ -62,7 +65,7 @@ func (d *demo) awaitGone(s *step, id, reason string) error {
 // kill ends one instance without warning.
 func (d *demo) kill() error {
 	// Each worker may have one call in flight at the kill, and begin one more
-	// before the caller's machine hears that the connection is gone.
+	// before the caller hears that the connection is gone.
 	const most = 2 * callWorkers
 	d.say.heading("(b) An instance is killed. Only calls in flight may fail, %d of each caller at most.", most)
 	g := d.greeters["rust-2"]
@@ -102,7 +105,7 @@ func lastFailed(s *step, calls []fleet.Calls) []time.Duration {
 // upgrade starts the next version beside the present one.
 func (d *demo) upgrade() error {
 	d.say.heading("(d) A new version is started in both languages. Both callers find it.")
-	s := d.begin("version 2.0.0 started: it answers")
+	s := d.begin("version 2.0.0 started")
 	ids := []string{"go-3", "rust-3"}
 	for _, id := range ids {
 		d.say.line("demo", "starts %s, version 2.0.0", id)
@@ -112,16 +115,21 @@ func (d *demo) upgrade() error {
 	}
 	var seen []time.Duration
 	for _, id := range ids {
-		answered, err := d.watch(s, func(c *fleet.Caller, mark int) (fleet.Event, error) {
-			if event, err := c.AwaitServing(d.ctx, mark, id); err != nil {
-				return event, err
-			}
-			return c.AwaitAnswer(d.ctx, mark, id)
+		serving, err := d.watch(s, func(c *fleet.Caller, mark int) (fleet.Event, error) {
+			return c.AwaitServing(d.ctx, mark, id)
 		})
 		if err != nil {
 			return err
 		}
-		seen = latest(seen, answered)
+		seen = latest(seen, serving)
+		if _, err := d.watch(s, func(c *fleet.Caller, mark int) (fleet.Event, error) {
+			return c.AwaitAnswer(d.ctx, mark, id)
+		}); err != nil {
+			return err
+		}
+	}
+	for _, c := range d.callers {
+		d.say.line(c.Name, "calls both")
 	}
 	if err := d.settle(sumsPerSecond / 2); err != nil {
 		return err

@@ -8,11 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 )
-
-// closeGrace is how long processes have to end by themselves in Close.
-const closeGrace = 3 * time.Second
 
 // Language is that of an example program and of the client in it.
 type Language string
@@ -96,8 +92,8 @@ func (f *Fleet) Report() string {
 	return report.String()
 }
 
-// Close ends every process, newest first asked and all at once: SIGTERM, and
-// after 3 s SIGKILL. It returns when all are gone and is idempotent.
+// Close kills every process, all at once, and returns when all are gone. It is
+// idempotent.
 func (f *Fleet) Close() {
 	f.cancel(context.Canceled)
 	f.mu.Lock()
@@ -105,15 +101,10 @@ func (f *Fleet) Close() {
 	f.processes = nil
 	f.mu.Unlock()
 	for _, p := range processes {
-		// One that was stopped must run to hear the rest. Errors: it is gone.
-		_ = p.Signal(syscall.SIGTERM)
-		_ = p.Signal(syscall.SIGCONT)
+		// An error means that it is gone already.
+		_ = p.Signal(syscall.SIGKILL)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
-	defer cancel()
 	for _, p := range processes {
-		if _, err := p.Wait(ctx); err != nil {
-			p.Kill()
-		}
+		<-p.done
 	}
 }

@@ -123,10 +123,9 @@ func (c *Caller) AwaitUpdated(ctx context.Context, mark int, than time.Time) (Ev
 	})
 }
 
-// AwaitCalls waits for the next n sums of calls: everything before them has
-// been told by then.
-func (c *Caller) AwaitCalls(ctx context.Context, n int) error {
-	mark, seen := c.Journal.Mark(), 0
+// AwaitCalls waits for n sums of calls from a mark on.
+func (c *Caller) AwaitCalls(ctx context.Context, mark, n int) error {
+	seen := 0
 	_, err := c.First(ctx, mark, fmt.Sprintf("%d sums of calls", n), func(e Event) bool {
 		if e.Event == EventCalls {
 			seen++
@@ -134,4 +133,19 @@ func (c *Caller) AwaitCalls(ctx context.Context, n int) error {
 		return seen >= n
 	})
 	return err
+}
+
+// Settle lets callers go on until each has written n more sums of calls, all at
+// the same time.
+func Settle(ctx context.Context, callers []*Caller, n int) error {
+	marks := make([]int, len(callers))
+	for i, c := range callers {
+		marks[i] = c.Journal.Mark()
+	}
+	for i, c := range callers {
+		if err := c.AwaitCalls(ctx, marks[i], n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
