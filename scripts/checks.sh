@@ -39,7 +39,7 @@ check_go_mod() {
 check_go_modules() {
 	local module
 	for module in $(go_modules); do
-		(cd "$module" && GOWORK=off go build ./...) || { echo "$module does not build with GOWORK=off"; return 1; }
+		(cd "$module" && GOWORK=off go build -o /dev/null ./...) || { echo "$module does not build with GOWORK=off"; return 1; }
 	done
 }
 
