@@ -29,7 +29,7 @@ func AdvertiseFrom(listener net.Listener) (string, error) {
 		return at.String(), nil
 	}
 	port := strconv.Itoa(int(at.Port()))
-	if ip, err := netip.ParseAddr(os.Getenv(podIPVariable)); err == nil && reachable(ip) {
+	if ip, bad := netip.ParseAddr(os.Getenv(podIPVariable)); bad == nil && reachable(ip) {
 		return net.JoinHostPort(ip.String(), port), nil
 	}
 	interfaces, err := net.InterfaceAddrs()

@@ -16,7 +16,7 @@ type attempt func(ctx context.Context, s *server) error
 func (c *Client) call(ctx context.Context, op, subject string, do attempt) *Error {
 	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
 	defer cancel()
-	stop := context.AfterFunc(c.ctx, cancel)
+	stop := context.AfterFunc(c.ctx, cancel) //nolint:contextcheck // the call ends with the client, too
 	defer stop()
 	var retries backoff.Backoff
 	for tries := 1; ; tries++ {

@@ -89,7 +89,7 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Is reports whether target is an Error of the same reason; see the sentinels.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error) //nolint:errorlint // Is compares one error, it does not unwrap
+	t, ok := target.(*Error)
 	return ok && t.Message == "" && t.Reason == e.Reason
 }
 
@@ -114,6 +114,16 @@ func ReasonOf(err error) Reason {
 		return e.Reason
 	}
 	return ""
+}
+
+// final is the error once nobody retries any more.
+func (e *Error) final() *Error {
+	if e == nil || e.gaveUpMessage == "" {
+		return e
+	}
+	last := *e
+	last.Message = e.gaveUpMessage
+	return &last
 }
 
 // orNil makes a nil *Error a nil error.
@@ -193,9 +203,9 @@ func contextError(ctx context.Context, op, subject string, last *Error) *Error {
 		reason, code = ReasonDeadline, codes.DeadlineExceeded
 	}
 	if last != nil && last.gaveUpMessage != "" {
-		e := *last
-		e.Message, e.cause = last.gaveUpMessage, ctx.Err()
-		return &e
+		e := last.final()
+		e.cause = ctx.Err()
+		return e
 	}
 	e := newError(reason, code, op, subject, textGaveUp(op, subject, reason, last))
 	e.cause = ctx.Err()

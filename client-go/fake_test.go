@@ -31,8 +31,15 @@ func newTestClient(t *testing.T, r *fakeregistry.Registry, servers ...string) *C
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { closeClient(t, c) })
 	return c
+}
+
+func closeClient(t *testing.T, c *Client) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
 }
 
 func spec(id string) InstanceSpec {

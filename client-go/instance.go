@@ -189,7 +189,3 @@ type Emptied struct {
 func keyOf(k *musterv1.InstanceKey) Key {
 	return Key{k.GetNamespace(), k.GetService(), k.GetInstanceId()}
 }
-
-func (k Key) proto() *musterv1.InstanceKey {
-	return &musterv1.InstanceKey{Namespace: k.Namespace, Service: k.Service, InstanceId: k.ID}
-}

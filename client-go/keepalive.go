@@ -50,14 +50,14 @@ func openKeepalive(ctx context.Context, k *keeper, server *server) (*keepaliveSt
 		answers: make(chan *musterv1.KeepAliveResponse),
 		failed:  make(chan error, 1),
 	}
-	s.ctx, s.cancel = context.WithCancel(ctx)
-	stream, err := server.registrations().KeepAlive(s.ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	stream, err := server.registrations().KeepAlive(ctx)
 	if err != nil {
-		s.cancel()
+		cancel()
 		return nil, fromStatus(ctx, err, "keepalive", "", server.address)
 	}
 	k.client.stats.keepaliveStreams.Add(1)
-	s.stream = stream
+	s.ctx, s.cancel, s.stream = ctx, cancel, stream
 	s.reader.Go(s.read)
 	return s, nil
 }
@@ -86,8 +86,8 @@ func (s *keepaliveStream) close() {
 	for ended := false; !ended; {
 		select {
 		case <-s.answers: // of messages that no longer matter
-		case <-s.failed:
-			ended = true
+		case err := <-s.failed:
+			ended = err != nil
 		}
 	}
 	s.cancel()

@@ -197,7 +197,7 @@ func (k *keeper) idle() bool {
 // makes every lease due, so that a new stream begins by renewing them.
 func (k *keeper) unconfirmed(err *Error) {
 	for _, kept := range k.allDue() {
-		kept.session.leaseUnconfirmed(kept.id, textKeepaliveBroken(err), err)
+		kept.session.leaseUnconfirmed(kept.id, textBroken("keepalive", err), err)
 	}
 }
 

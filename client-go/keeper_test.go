@@ -17,7 +17,7 @@ func TestUnansweredKeepaliveBreaksTheStreamAndMovesOn(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
 		r.Server("b:1")
 		dead := ""
-		r.OnKeepAlive = func(req *musterv1.KeepAliveRequest) (*musterv1.KeepAliveResponse, error) {
+		r.OnKeepAlive = func(*musterv1.KeepAliveRequest) (*musterv1.KeepAliveResponse, error) {
 			if log := r.Log(); dead == "" || log[len(log)-1].Server == dead {
 				dead = log[len(log)-1].Server
 				return &musterv1.KeepAliveResponse{}, nil // left unanswered
@@ -27,7 +27,7 @@ func TestUnansweredKeepaliveBreaksTheStreamAndMovesOn(t *testing.T) {
 		c := newTestClient(t, r, "a:1", "b:1")
 		reg := mustRegister(t, c, spec("pay-1"))
 		s := reach(t, reg, Unconfirmed, 11*time.Second)
-		if !strings.Contains(s.Reason, "left a keepalive unanswered for 5s") {
+		if want := "left a keepalive unanswered for 5s [DEADLINE]"; !strings.HasSuffix(s.Reason, want) || !strings.HasPrefix(s.Reason, "server ") {
 			t.Errorf("reason %q", s.Reason)
 		}
 		reach(t, reg, Active, time.Second)
@@ -270,7 +270,7 @@ func TestCloseIsBoundedWithoutAnyServer(t *testing.T) {
 		a.Stop()
 		a.Mute(true)
 		began := time.Now()
-		c.Close()
+		closeClient(t, c)
 		if d := time.Since(began); d > closeTimeout {
 			t.Errorf("Close took %v, allowed are %v", d, closeTimeout)
 		}

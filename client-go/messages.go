@@ -229,7 +229,13 @@ func textUnconfirmed(reason string, retry time.Duration) string {
 	return fmt.Sprintf("the server cannot confirm the lease (%s); next try in %s", reason, seconds(retry))
 }
 
-func textKeepaliveBroken(err *Error) string { return "keepalive: " + err.text() }
+// textBroken names what a stream was for, unless the error does so itself.
+func textBroken(op string, err *Error) string {
+	if err.Op == op {
+		return err.text()
+	}
+	return op + ": " + err.text()
+}
 
 func textUnanswered(server string, after time.Duration) string {
 	return fmt.Sprintf("server %s left a keepalive unanswered for %s", server, seconds(after))

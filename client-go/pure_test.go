@@ -58,7 +58,7 @@ func TestStory2UnspecifiedAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer closeClient(t, c)
 	for _, address := range []string{"0.0.0.0:8080", ":8080", "[::]:8080", "10.0.0.1", "10.0.0.1:0", "10.0.0.1:http", ""} {
 		s := spec("pay-1")
 		s.Endpoints[0].Address = address
@@ -270,5 +270,21 @@ func TestReasonsAreThoseOfTheContract(t *testing.T) {
 	}
 	if Reason("NEW_IN_2030").known() || !retryable("NEW_IN_2030", codes.Unavailable) || retryable("NEW_IN_2030", codes.NotFound) {
 		t.Error("a reason that is not known must go by its code")
+	}
+}
+
+func TestSimilarNames(t *testing.T) {
+	known := []ServiceName{
+		{"shop", "payments"}, {"shop", "payment"}, {"shop", "pay"}, {"shop", "cart"}, {"shop", "card"}, {"other", "payments"},
+	}
+	for wanted, want := range map[string][]string{
+		"paymnets":    {"shop/payments", "shop/payment"},
+		"crat":        {"shop/cart", "shop/card"},
+		"pay":         nil,
+		"warehousing": nil,
+	} {
+		if diff := cmp.Diff(want, similar(ServiceName{"shop", wanted}, known)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", wanted, diff)
+		}
 	}
 }

@@ -170,7 +170,7 @@ func (s *server) causeOf(err *Error) string {
 // drop closes the connection. The caller holds busy.
 func (s *server) drop() {
 	if conn := s.conn.Swap(nil); conn != nil {
-		conn.Close()
+		_ = conn.Close() // it is broken, or nobody uses it any more
 	}
 }
 

@@ -21,11 +21,13 @@ type servers struct {
 	// failing is when the present outage began; zero while a server serves.
 	failing  time.Time
 	attempts int
-	lastErr  *Error
+	// causes are why each server failed last in the outage, by address.
+	causes  map[string]string
+	lastErr *Error
 }
 
 func newServers(config *Config) *servers {
-	s := &servers{config: config}
+	s := &servers{config: config, causes: make(map[string]string)}
 	for _, address := range config.Servers {
 		s.list = append(s.list, newServer(address, s))
 	}
@@ -77,6 +79,7 @@ func (s *servers) serving(chosen *server, makeCurrent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing, s.attempts, s.lastErr = time.Time{}, 0, nil
+	clear(s.causes)
 	if makeCurrent {
 		s.moveToLocked(chosen)
 	}
@@ -99,14 +102,24 @@ func (s *servers) moveToLocked(chosen *server) {
 	}
 }
 
-// outage counts the failures of one round and makes the NO_SERVER error.
-func (s *servers) outage(failures []serverFailure) *Error {
+// outage counts the failures of one round and makes the NO_SERVER error, which
+// names every server that failed in this outage.
+func (s *servers) outage(round []serverFailure) *Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failing.IsZero() {
 		s.failing = time.Now()
 	}
-	s.attempts += len(failures)
+	s.attempts += len(round)
+	for _, f := range round {
+		s.causes[f.server] = f.cause
+	}
+	var failures []serverFailure
+	for _, candidate := range s.list {
+		if cause, ok := s.causes[candidate.address]; ok {
+			failures = append(failures, serverFailure{candidate.address, cause})
+		}
+	}
 	s.lastErr = noServerError(failures, s.attempts, time.Since(s.failing))
 	return s.lastErr
 }

@@ -117,7 +117,7 @@ func TestStory14PlaintextServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { c.Close() })
+		t.Cleanup(func() { closeClient(t, c) })
 		err = c.Ready(timeout(t, time.Second))
 		if err == nil || !strings.Contains(err.Error(), "(server a:1 speaks plaintext, TLS was configured)") {
 			t.Errorf("error %v", err)

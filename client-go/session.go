@@ -243,11 +243,8 @@ func (s *session) deregister(ctx context.Context, held lease, confirmed time.Tim
 		if err == nil || isLost(err) {
 			return nil
 		}
-		if !err.Retryable() || time.Since(confirmed) >= held.ttl {
-			return err
-		}
-		if !sleep(ctx, s.delay(&retries, err)) {
-			return err
+		if !err.Retryable() || time.Since(confirmed) >= held.ttl || !sleep(ctx, s.delay(&retries, err)) {
+			return err.final()
 		}
 	}
 }

@@ -140,6 +140,8 @@ func (s *Subscription) Wait(ctx context.Context, least int) (*View, error) {
 	began := time.Now()
 	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
 	defer cancel()
+	var similar []string
+	asked := false
 	for {
 		v := s.View()
 		if v.received && len(v.instances) >= least {
@@ -148,11 +150,15 @@ func (s *Subscription) Wait(ctx context.Context, least int) (*View, error) {
 		if err := s.Err(); err != nil {
 			return nil, err
 		}
+		if name, ok := s.neverSeen(v); ok && !asked {
+			similar, asked = s.watcher.client.similarTo(ctx, name), true
+			continue
+		}
 		select {
 		case <-v.Superseded():
 		case <-s.closed:
 		case <-ctx.Done():
-			return nil, s.missing(ctx, least, time.Since(began))
+			return nil, s.missing(ctx, least, time.Since(began), similar)
 		}
 	}
 }
@@ -167,8 +173,17 @@ func (s *Subscription) Why(service ServiceName) error {
 	return v.Why(service)
 }
 
+// neverSeen is the one service of the selector, if it was never registered.
+func (s *Subscription) neverSeen(v *View) (ServiceName, bool) {
+	services := s.core.selector.Services
+	if len(services) != 1 || v.IntentOf(services[0]) != NeverSeen {
+		return ServiceName{}, false
+	}
+	return services[0], true
+}
+
 // missing is the error of a wait that ended.
-func (s *Subscription) missing(ctx context.Context, least int, waited time.Duration) *Error {
+func (s *Subscription) missing(ctx context.Context, least int, waited time.Duration, similar []string) *Error {
 	v, name := s.View(), s.core.selector.String()
 	e := noInstancesError(name, textTooFew(name, len(v.instances), least, waited))
 	switch {
@@ -176,6 +191,9 @@ func (s *Subscription) missing(ctx context.Context, least int, waited time.Durat
 		e = noViewError(name, waited, s.watcher.lastError())
 	case len(v.instances) == 0 && len(s.core.selector.Services) == 1:
 		e = v.why(s.core.selector.Services[0])
+	}
+	if name, ok := s.neverSeen(v); ok {
+		e.Message = textServiceUnknown(name, v.position, similar)
 	}
 	e.cause = ctx.Err()
 	return e

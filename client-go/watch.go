@@ -194,7 +194,7 @@ func (w *watcher) run() {
 			continue
 		}
 		w.setFailure(err)
-		w.client.config.Logger.Warn("watch: " + err.text())
+		w.client.config.Logger.Warn(textBroken("watch", err))
 		for _, k := range w.wanted() {
 			k.lostStream()
 		}
@@ -225,7 +225,7 @@ func (w *watcher) pause(ctx context.Context, d time.Duration) bool {
 // unwatched in between.
 func (w *watcher) follow(ctx context.Context, s *watchStream) *Error {
 	for {
-		next, err := s.run()
+		next, err := s.run() //nolint:contextcheck // the stream's own context is made of ctx
 		if next != streamHandover {
 			s.close()
 			w.retries.StreamEnded(s.messages > 0, time.Since(s.began))

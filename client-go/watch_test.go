@@ -508,7 +508,7 @@ func TestWaitTellsWhatIsMissing(t *testing.T) {
 		}
 		for name, got := range map[string][2]string{
 			"deregistered": {wait("pay", 1), "muster: shop/pay has no instances: the last one deregistered (pay-7, revision 102) [NO_INSTANCES]"},
-			"typo":         {wait("paymnets", 1), `muster: service "shop/paymnets" has never been registered (epoch 7, revision 103) [SERVICE_UNKNOWN]`},
+			"typo":         {wait("crat", 1), `muster: service "shop/crat" has never been registered (epoch 7, revision 103); similar: shop/cart [SERVICE_UNKNOWN]`},
 			"too few":      {wait("cart", 2), "muster: shop/cart has 1 of 2 wanted instances after 2s; still watching [NO_INSTANCES]"},
 		} {
 			if got[0] != got[1] {
@@ -541,7 +541,7 @@ func TestUpdatesYieldTheNetDifference(t *testing.T) {
 			},
 			func() { a.Stop() },
 			func() { a.Start() },
-			func() { c.Close() },
+			func() { closeClient(t, c) },
 		}
 		var got []string
 		for u, err := range sub.Updates(t.Context()) {

@@ -130,6 +130,7 @@ func (b *viewBalancer) arrangeLocked() (retired []*slot) {
 
 func (b *viewBalancer) connectLocked(p planned) {
 	s := &slot{planned: p, state: connectivity.Idle}
+	//nolint:staticcheck // deprecated for several addresses; this is one
 	conn, err := b.cc.NewSubConn([]resolver.Address{addressOf(p.key)}, balancer.NewSubConnOptions{
 		StateListener: func(state balancer.SubConnState) { b.slotChanged(s, state) },
 	})

@@ -403,7 +403,7 @@ func TestClosedClientFailsCalls(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		c := w.channel(t)
 		settle()
-		w.client.Close()
+		_ = w.client.Close()
 		settle()
 		_, err := call(t, c)
 		failure(t, err, muster.ReasonClosed)

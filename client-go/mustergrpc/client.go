@@ -67,7 +67,7 @@ func NewClient(c *muster.Client, target string, options ...grpc.DialOption) (*gr
 	}
 	conn.Connect()
 	if !builder.taken.Load() {
-		conn.Close()
+		_ = conn.Close() // it was never used
 		return nil, dialError(target, textOtherBalancer())
 	}
 	return conn, nil

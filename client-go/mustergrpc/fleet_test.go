@@ -137,7 +137,7 @@ func inBubble(t *testing.T, run func(t *testing.T, w *world)) {
 		}
 		w.client = client
 		w.fleet = newFleet(t)
-		t.Cleanup(func() { client.Close() })
+		t.Cleanup(func() { _ = client.Close() })
 		run(t, w)
 	})
 }
@@ -148,7 +148,7 @@ func (w *world) channel(t *testing.T, options ...grpc.DialOption) healthpb.Healt
 	if err != nil {
 		t.Fatalf("NewClient: %v", err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	return healthpb.NewHealthClient(conn)
 }
 

@@ -24,7 +24,10 @@ func TestVectors(t *testing.T) {
 			Delay   int64  `json:"delay_ms"`
 		}
 	}
-	if err := errors.Join(err, json.Unmarshal(b, &file)); err != nil {
+	if err == nil {
+		err = json.Unmarshal(b, &file)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range file.Cases {
