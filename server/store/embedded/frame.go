@@ -95,6 +95,12 @@ func decodeFrame(b []byte, salt uint64) (frame, error) {
 	return f, nil
 }
 
+// validFrame tells whether a frame is at the beginning of b.
+func validFrame(b []byte, salt uint64) (frame, bool) {
+	f, err := decodeFrame(b, salt)
+	return f, err == nil
+}
+
 // frameSum sums a frame without padding; the sum's own four bytes are left out.
 func frameSum(salt uint64, whole []byte) uint32 {
 	var s [8]byte

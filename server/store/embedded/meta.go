@@ -99,7 +99,7 @@ func clearUnfinished(fs vfs.FS, dir *listing) error {
 		return missing
 	}
 	for off := sectorBytes; off+sectorBytes <= len(b); off += sectorBytes {
-		if _, err := decodeFrame(b[off:], h.fields[1]); err == nil {
+		if _, ok := validFrame(b[off:], h.fields[1]); ok {
 			return missing
 		}
 	}

@@ -122,8 +122,8 @@ func (r *replayer) segment(s *segment, b []byte) error {
 func (r *replayer) frames(s *segment, b []byte) (end int64, last []byte, err error) {
 	end = sectorBytes
 	for end < s.size {
-		f, err := decodeFrame(b[end:], s.salt)
-		if err != nil {
+		f, ok := validFrame(b[end:], s.salt)
+		if !ok {
 			break
 		}
 		if err := r.frame(s, end, &f); err != nil {
@@ -161,8 +161,8 @@ func (r *replayer) frame(s *segment, off int64, f *frame) error {
 // before is durable.
 func (r *replayer) nothingBeyond(s *segment, b []byte, end int64) error {
 	for off := end; off < s.size; off += sectorBytes {
-		f, err := decodeFrame(b[off:], s.salt)
-		if err != nil {
+		f, ok := validFrame(b[off:], s.salt)
+		if !ok {
 			continue
 		}
 		where, at := s.path, end

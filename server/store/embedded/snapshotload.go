@@ -38,16 +38,10 @@ func decodeSnapshot(f vfs.File, path string, cluster clusterID, revision uint64,
 	if err != nil {
 		return loadedSnapshot{}, err
 	}
-	head := make([]byte, min(size, sectorBytes))
-	if _, err := f.ReadAt(head, 0); err != nil && size >= sectorBytes {
-		return loadedSnapshot{}, err
-	}
-	h, err := decodeHeader(head, snapshotMagic)
+	h, err := snapshotHeader(f, size, path)
 	switch {
-	case errors.Is(err, ErrFormat):
-		return loadedSnapshot{}, fmt.Errorf("%s: %w", path, err)
 	case err != nil:
-		return loadedSnapshot{}, damaged(path, 0, "%v", err)
+		return loadedSnapshot{}, err
 	case h.cluster != cluster:
 		return loadedSnapshot{}, damaged(path, 0, "%v: %v, expected %v", errHeaderCluster, h.cluster, cluster)
 	case h.fields[0] != revision || revision == 0:
@@ -65,6 +59,21 @@ func decodeSnapshot(f vfs.File, path string, cluster clusterID, revision uint64,
 	}
 	s.revision = revision
 	return loadedSnapshot{segment: h.fields[1], bytes: size}, err
+}
+
+func snapshotHeader(f vfs.File, size int64, path string) (header, error) {
+	b := make([]byte, min(size, sectorBytes))
+	if _, err := f.ReadAt(b, 0); err != nil && size >= sectorBytes {
+		return header{}, err
+	}
+	h, err := decodeHeader(b, snapshotMagic)
+	switch {
+	case errors.Is(err, ErrFormat):
+		return header{}, fmt.Errorf("%s: %w", path, err)
+	case err != nil:
+		return header{}, damaged(path, 0, "%v", err)
+	}
+	return h, nil
 }
 
 // block is a block whose checksum is right, or an error.

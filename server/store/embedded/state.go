@@ -48,19 +48,21 @@ func (s *state) apply(commits []store.Commit) {
 	}
 }
 
-// replay takes over one event read back from the log.
+// replay takes over one event read back from the log. It may change entries
+// in place, since nobody else has them while the store is being opened.
 func (s *state) replay(c change) {
 	s.revision = c.revision
 	if c.deleted {
 		s.remove(string(c.key))
 		return
 	}
-	e := &store.Entry{Key: string(c.key), Value: bytes.Clone(c.value), CreateRevision: c.revision, ModRevision: c.revision}
-	if old, ok := s.entries.Get(e.Key); ok {
-		e.Key = old.Key // one copy of the key is enough
-		e.CreateRevision = old.CreateRevision
+	key, value := string(c.key), bytes.Clone(c.value)
+	if e, ok := s.entries.Get(key); ok {
+		s.bytes += int64(len(value) - len(e.Value))
+		e.Value, e.ModRevision = value, c.revision
+		return
 	}
-	s.put(e)
+	s.put(&store.Entry{Key: key, Value: value, CreateRevision: c.revision, ModRevision: c.revision})
 }
 
 func (s *state) put(e *store.Entry) {

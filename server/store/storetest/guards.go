@@ -41,7 +41,7 @@ func guardsDecide(t *testing.T, s *started) {
 		{"CreateOfALaterWrite", store.Guard{Key: "/there", Aspect: store.Create, Revision: changed}, false},
 		{"CreateAbsentOfPresent", store.Guard{Key: "/there", Aspect: store.Create}, false},
 		{"CreateAbsent", store.Guard{Key: "/absent", Aspect: store.Create}, true},
-		{"PrefixIsNoKey", store.Guard{Key: "/ther"}, true},
+		{"PrefixIsNoKey", store.Guard{Key: "/the"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := put("/other/"+c.name, "x", 0)

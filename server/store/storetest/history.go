@@ -211,6 +211,7 @@ type refuser struct{ watcher }
 
 var errRefused = errors.New("refused by the applier")
 
+// Restore implements store.Applier.
 func (*refuser) Restore(uint64, iter.Seq[store.Entry]) error { return errRefused }
 
 func refusedRestore(t *testing.T, s store.Store) {

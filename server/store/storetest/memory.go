@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -89,7 +88,7 @@ func (m *Memory) Start(a store.Applier) error {
 	m.started = true
 	m.mu.Unlock()
 	entries := m.disk.Entries()
-	err := a.Restore(m.disk.Revision(), iter.Seq[store.Entry](slices.Values(entries)))
+	err := a.Restore(m.disk.Revision(), slices.Values(entries))
 	if err != nil {
 		close(m.joined)
 		return fmt.Errorf("start memory store: restore %d entries: %w", len(entries), err)

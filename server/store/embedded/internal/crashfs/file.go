@@ -102,7 +102,7 @@ func (f *file) growLocked(by int64) error {
 	}
 	if f.fs.room >= 0 {
 		if f.fs.usedLocked()+by > f.fs.room {
-			return pathError(Write, f.path, noRoom)
+			return pathError(Write, f.path, errNoRoom)
 		}
 	}
 	f.node.cached = append(f.node.cached, make([]byte, by)...)

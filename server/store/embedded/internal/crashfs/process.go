@@ -21,8 +21,8 @@ var _ vfs.FS = (*process)(nil)
 
 var errDead = errors.New("the process has died")
 
-// noRoom is what a full disk says.
-const noRoom = syscall.ENOSPC
+// errNoRoom is what a full disk says.
+const errNoRoom = syscall.ENOSPC
 
 // enter begins an operation on names: unless there is an error, the file
 // system is locked.
