@@ -3,6 +3,7 @@ package hub
 import (
 	"container/list"
 	"slices"
+	"time"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/record"
@@ -10,9 +11,15 @@ import (
 	"github.com/muster-registry/muster/server/view"
 )
 
-// keptUpdates is how many built updates a group keeps for its other watchers.
-// They all lead to the newest revision; they differ in where they begin.
-const keptUpdates = 8
+const (
+	// keptUpdates is how many built updates a group keeps for its other
+	// watchers. They differ mostly in where they begin.
+	keptUpdates = 8
+	// shareFor is for how long. A frame carries the server's uptime when it was
+	// made, by which clients tell how old it is: one that is kept would look as
+	// if it had been under way.
+	shareFor = time.Second
+)
 
 // group is the watchers that see the same: one selector, one access class.
 // It knows the digest of what they should hold, and shares built updates.
@@ -194,8 +201,10 @@ func (g *group) reaches(h *history, revision uint64) bool {
 	return true
 }
 
-// shared finds a built update, so that it is built and encoded once.
-func (g *group) shared(k updateKey) *update {
+// shared finds a built update, so that it is built and encoded once for all
+// who need it now. It lets go of those that are too old to be sent.
+func (g *group) shared(k updateKey, now time.Time) *update {
+	g.updates = slices.DeleteFunc(g.updates, func(u *update) bool { return now.Sub(u.built) >= shareFor })
 	for _, u := range g.updates {
 		if u.updateKey == k {
 			return u
@@ -206,7 +215,7 @@ func (g *group) shared(k updateKey) *update {
 
 func (g *group) share(u *update) *update {
 	if len(g.updates) == keptUpdates {
-		g.updates = g.updates[1:]
+		g.updates = slices.Delete(g.updates, 0, 1)
 	}
 	g.updates = append(g.updates, u)
 	return u

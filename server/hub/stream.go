@@ -285,7 +285,7 @@ func (s *Stream) Next(now time.Time) (messages [][]byte, wait time.Duration) {
 	case opened != nil:
 		return [][]byte{must(&musterv1.WatchResponse{Frame: &musterv1.WatchResponse_Opened{Opened: opened}})}, 0
 	case u != nil:
-		return u.encode(s.hub.opts.Started, now), 0
+		return u.encode(), 0
 	}
 	return nil, wait
 }
@@ -363,10 +363,10 @@ func (h *Hub) next(w *watcher, now time.Time) *update {
 	}
 	w.cursor, w.wantAck = head, false
 	h.count(d.kind)
-	if u := g.shared(k); u != nil {
+	if u := g.shared(k, now); u != nil {
 		return u
 	}
-	return g.share(h.build(g, k))
+	return g.share(h.build(g, k, now))
 }
 
 // catchUp is how a watcher gets from its cursor to the head: by a delta, or,
@@ -378,9 +378,10 @@ func (h *Hub) catchUp(w *watcher) decision {
 	return decision{kind: snapshotUpdate, cause: musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_COMPACTED}
 }
 
-func (h *Hub) build(g *group, k updateKey) *update {
-	u := &update{updateKey: k, group: g, view: h.view, header: &musterv1.ViewHeader{
+func (h *Hub) build(g *group, k updateKey, now time.Time) *update {
+	u := &update{updateKey: k, group: g, view: h.view, built: now, header: &musterv1.ViewHeader{
 		ViewId: g.viewID, Epoch: h.view.Epoch, Revision: k.to, Digest: g.digest, Count: g.count,
+		ServerUptimeMs: uint64(now.Sub(h.opts.Started).Milliseconds()),
 	}}
 	if k.ack {
 		u.header.AckRequest = &musterv1.AckRequest{AckSpreadMs: ackSpread(len(h.streams))}

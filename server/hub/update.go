@@ -57,15 +57,16 @@ type update struct {
 	// empty tells that the changes of a delta cancelled out: its watchers get
 	// a Progress.
 	empty bool
+	// built is when it was made, as its header says in server_uptime_ms.
+	built time.Time
 
 	once   sync.Once
 	frames [][]byte
 }
 
-// Frames are the encoded messages, in order. started is when the server did.
-func (u *update) encode(started, now time.Time) [][]byte {
+// encode makes the messages, in order, once.
+func (u *update) encode() [][]byte {
 	u.once.Do(func() {
-		u.header.ServerUptimeMs = uint64(now.Sub(started).Milliseconds())
 		switch {
 		case u.kind == progressUpdate || u.empty:
 			u.frames = [][]byte{wrap(fieldProgress, must(&musterv1.Progress{Header: u.header}))}
