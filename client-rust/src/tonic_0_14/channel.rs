@@ -129,7 +129,7 @@ impl Channel {
             let text = messages::invalid(&object, "authority", &authority, "give a host name");
             Error::new(Reason::InvalidArgument, text)
         })?;
-        let core = Arc::new(Core::new(target));
+        let core = Arc::new(Core::new(target, runtime.clone()));
         let settings = Settings {
             authority,
             connector: options.connector,

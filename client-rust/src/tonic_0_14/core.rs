@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use http::uri::{Authority, Scheme};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use super::conn::Conn;
@@ -34,11 +35,13 @@ pub(crate) struct Core {
     pub(crate) dirty: Arc<Notify>,
     /// The generation of the set that the table shows.
     pub(crate) applied: watch::Sender<u64>,
+    /// Where timers and tasks of calls live, whoever polls the calls.
+    pub(crate) runtime: Handle,
     turn: AtomicU64,
 }
 
 impl Core {
-    pub(crate) fn new(target: &str) -> Self {
+    pub(crate) fn new(target: &str, runtime: Handle) -> Self {
         Self {
             target: target.into(),
             table: ArcSwap::from_pointee(Table::empty(1, Mode::Wait)),
@@ -46,6 +49,7 @@ impl Core {
             changed: Notify::new(),
             dirty: Arc::default(),
             applied: watch::Sender::new(0),
+            runtime,
             // Clients that start together must not start with the same endpoint.
             turn: AtomicU64::new(fastrand::u64(..)),
         }

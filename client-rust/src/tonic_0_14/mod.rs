@@ -5,6 +5,19 @@
 //! lets a client know which requests were never sent, when a peer is leaving, or why a connection
 //! ended.
 //!
+//! ```no_run
+//! # use muster_client::{Client, Error};
+//! use muster_client::tonic_0_14::Channel;
+//!
+//! # async fn example() -> Result<(), Error> {
+//! let client = Client::builder(["127.0.0.1:7070"]).build()?;
+//! let channel = Channel::new(&client, "muster:///shop/pay")?;
+//! // Any client that tonic generated takes it, as `PayClient::new(channel)`.
+//! # let _ = tonic::client::Grpc::new(channel);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! What callers can rely on:
 //!
 //! - An endpoint that is lost, leaving, removed or given weight 0 is chosen no more, at once. Only
@@ -17,10 +30,11 @@
 //! - `grpc-timeout` bounds the whole call, the body included, and ends it as DEADLINE_EXCEEDED.
 //! - [`Channel::applied`] tells which set of endpoints no request goes beyond any more.
 //!
-//! How it works, in the order of a request: `channel` → `call` → `pick` over the `table` that
-//! `owner` publishes → `conn` (one connection, opened by the `slot` task as `state` decides) →
+//! How it works, in the order of a request: `channel` → `call` → `attempt` → `pick` over the
+//! table that `owner` publishes → `conn` (one connection, opened by the `slot` task as `state` decides) →
 //! `request` and `response` bodies.
 
+mod attempt;
 mod call;
 mod channel;
 mod conn;

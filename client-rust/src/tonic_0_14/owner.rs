@@ -121,7 +121,9 @@ impl Owner {
             match self.held.get(&key) {
                 Some(held) => {
                     shut.extend(held.slot.update(&merged));
-                    held.orders.send_replace(orders(&merged));
+                    let orders = orders(&merged);
+                    held.orders
+                        .send_if_modified(|now| std::mem::replace(now, orders) != orders);
                 }
                 None => self.add(key, &merged),
             }
@@ -202,22 +204,29 @@ impl Owner {
     }
 
     /// Ends the slots: without their orders, their tasks finish the streams and return.
-    async fn end(mut self, life: Life) {
-        for held in self.held.values() {
+    async fn end(self, life: Life) {
+        let Self {
+            core,
+            source,
+            held,
+            mut tasks,
+            ..
+        } = self;
+        // Whoever feeds the channel is not to wait for its last streams.
+        drop(source);
+        for held in held.values() {
             held.slot.remove();
         }
-        self.held.clear();
-        self.core.slots.store(Arc::default());
-        self.sequence += 1;
-        let closed = Failure::closed(&self.core.target);
-        self.core
-            .publish(Table::empty(self.sequence, Mode::Fail(closed.into())));
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        drop(held);
+        core.slots.store(Arc::default());
+        let closed = Failure::closed(&core.target);
+        core.publish(Table::empty(self.sequence + 1, Mode::Fail(closed.into())));
+        let all = async { while tasks.join_next().await.is_some() {} };
         match life {
             Life::Open => all.await,
             Life::Closing(grace) => {
                 if tokio::time::timeout(grace, all).await.is_err() {
-                    self.tasks.shutdown().await;
+                    tasks.shutdown().await;
                 }
             }
         }

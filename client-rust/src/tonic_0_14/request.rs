@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::{Body as _, Frame};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::body::Body;
@@ -66,9 +67,14 @@ pub(crate) struct Pump {
 
 impl Pump {
     /// Starts sending. The request's place is held until both directions have ended.
-    pub(crate) fn start(rest: Box<Rest>, stream: SendStream<Bytes>, place: Arc<Place>) -> Self {
+    pub(crate) fn start(
+        runtime: &Handle,
+        rest: Box<Rest>,
+        stream: SendStream<Bytes>,
+        place: Arc<Place>,
+    ) -> Self {
         let error = BodyError::default();
-        let task = tokio::spawn(pump(rest, stream, place, Arc::clone(&error)));
+        let task = runtime.spawn(pump(rest, stream, place, Arc::clone(&error)));
         Self { task, error }
     }
 

@@ -80,60 +80,52 @@ pub(crate) enum Action {
 /// An event that means nothing in the present phase changes nothing: the task may deliver one that
 /// was overtaken.
 pub(crate) fn connection(state: State, event: Event, now_ms: u64, word: u64) -> (State, Action) {
-    use Event::{Elapsed, Failed, Lost, Opened, Renewed, Unwanted, Wanted};
     use Phase::{Backoff, Connecting, Idle, Ready};
-    let mut next = match event {
-        Wanted => State {
+    let noted = note(state, event);
+    let enter = |phase, failures| State {
+        phase,
+        failures,
+        since_ms: now_ms,
+        ..noted
+    };
+    let stable = now_ms.saturating_sub(state.since_ms) >= STABLE_MS;
+    match (state.phase, event) {
+        (Idle, Event::Wanted)
+        | (Connecting | Backoff, Event::Renewed)
+        | (Backoff, Event::Elapsed) => (enter(Connecting, noted.failures), Action::Dial),
+        (Connecting | Backoff, Event::Unwanted) => (enter(Idle, 0), Action::Abandon),
+        (Connecting, Event::Opened) => (enter(Ready, noted.failures), Action::None),
+        (Ready, Event::Lost) if !noted.wanted => (enter(Idle, 0), Action::None),
+        (Ready, Event::Lost) if stable => (enter(Connecting, 0), Action::Dial),
+        (Connecting, Event::Failed) | (Ready, Event::Lost) => {
+            let delay = backoff::delay(noted.failures, backoff::CAP, word);
+            let failures = noted.failures.saturating_add(1);
+            (
+                enter(Backoff, failures),
+                Action::Sleep(backoff::millis(delay)),
+            )
+        }
+        _ => (noted, Action::None),
+    }
+}
+
+/// What an event changes in any phase.
+fn note(state: State, event: Event) -> State {
+    match event {
+        Event::Wanted => State {
             wanted: true,
             ..state
         },
-        Unwanted => State {
+        Event::Unwanted => State {
             wanted: false,
             ..state
         },
-        Renewed => State {
+        Event::Renewed => State {
             failures: 0,
             ..state
         },
-        Opened | Failed | Lost | Elapsed => state,
-    };
-    let enter = |next: &mut State, phase| {
-        next.phase = phase;
-        next.since_ms = now_ms;
-    };
-    let action = match (state.phase, event) {
-        (Idle, Wanted) | (Connecting | Backoff, Renewed) | (Backoff, Elapsed) => {
-            enter(&mut next, Connecting);
-            Action::Dial
-        }
-        (Connecting | Backoff, Unwanted) => {
-            enter(&mut next, Idle);
-            next.failures = 0;
-            Action::Abandon
-        }
-        (Connecting, Opened) => {
-            enter(&mut next, Ready);
-            Action::None
-        }
-        (Ready, Lost) if !next.wanted => {
-            enter(&mut next, Idle);
-            next.failures = 0;
-            Action::None
-        }
-        (Ready, Lost) if now_ms.saturating_sub(state.since_ms) >= STABLE_MS => {
-            next.failures = 0;
-            enter(&mut next, Connecting);
-            Action::Dial
-        }
-        (Connecting, Failed) | (Ready, Lost) => {
-            next.failures = next.failures.saturating_add(1);
-            enter(&mut next, Backoff);
-            let delay = backoff::delay(next.failures - 1, backoff::CAP, word);
-            Action::Sleep(backoff::millis(delay))
-        }
-        _ => Action::None,
-    };
-    (next, action)
+        Event::Opened | Event::Failed | Event::Lost | Event::Elapsed => state,
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use muster_client::tonic_0_14::ChannelOptions;
+use muster_proto::v1::discovery_service_client::DiscoveryServiceClient;
+use muster_proto::v1::{LookupRequest, WatchRequest};
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request};
 
@@ -46,6 +48,20 @@ async fn all_kinds_of_calls() {
     }
     drop(sender);
     assert!(chat.message().await.unwrap().is_none());
+    idle(&channel).await;
+}
+
+#[tokio::test]
+async fn a_generated_client_takes_the_channel() {
+    let server = Server::start();
+    let source = Source::of(&[&server.address()]);
+    let channel = source.channel(ChannelOptions::default());
+    let mut client = DiscoveryServiceClient::new(channel.clone());
+    // The server knows no such service; the client's types are what is tried here.
+    let status = client.lookup(LookupRequest::default()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    let status = client.watch(WatchRequest::default()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
     idle(&channel).await;
 }
 

@@ -167,6 +167,11 @@ impl Source {
         generation
     }
 
+    /// Waits until no channel looks at it any more.
+    pub(crate) async fn unused(&self) {
+        self.sets.closed().await;
+    }
+
     pub(crate) fn send(&self, set: EndpointSet) {
         self.sets.send_replace(Arc::new(set));
     }

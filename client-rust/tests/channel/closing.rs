@@ -1,11 +1,15 @@
 //! The end of a channel.
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use muster_client::tonic_0_14::WaitForReady;
 use tokio::time::Instant;
 use tonic::{Code, Request};
 
-use super::client::{Client, Source, in_use, soon};
+use super::client::{Client, Source, in_use, messages, soon, within_ms};
 use super::memory::{Does, Host, Net, Peer};
 
 #[tokio::test(start_paused = true)]
@@ -98,4 +102,67 @@ async fn a_call_outlives_its_client() {
     net.peer("b:1", Peer::new("b", Does::Echoes));
     source.weigh(&[("b:1", 1)]);
     assert_eq!(soon(call).await.unwrap().unwrap(), "xb");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_channel_lets_go_of_its_source_before_its_streams_end() {
+    let net = Net::default();
+    net.peer("a:1", Peer::new("a", Does::Starts));
+    let source = Source::of(&["a:1"]);
+    let channel = source.channel(net.options());
+    let mut client = Client::new(&channel);
+    let stream = client
+        .server_streaming("/t/repeat", Request::new("x".into()))
+        .await
+        .unwrap();
+    drop((channel, client));
+    // Whoever feeds it ends then, and no drain waits for it any more.
+    soon(source.unused()).await;
+    drop(stream);
+}
+
+/// Calls are polled by whoever awaits them, also outside of the channel's runtime.
+#[test]
+fn calls_from_outside_of_the_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let net = Net::default();
+    let source = Source::of(&["a:1"]);
+    let channel = runtime.block_on(async {
+        net.peer("a:1", Peer::new("a", Does::Echoes));
+        source.channel(net.options())
+    });
+    let mut client = Client::new(&channel);
+    let mut patient = within_ms("x", 20_000);
+    let wait = WaitForReady::up_to(Duration::from_secs(20));
+    patient.extensions_mut().insert(wait);
+    let answer = block_on(client.send("/t/echo", patient)).unwrap();
+    assert_eq!(answer.into_inner(), "xa");
+    let (sender, all) = messages();
+    drop(sender);
+    assert_eq!(
+        block_on(client.client_streaming("/t/total", all)).unwrap(),
+        "a"
+    );
+    block_on(channel.close(Duration::ZERO));
+}
+
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// The least of an executor.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    let mut work = pin!(work);
+    loop {
+        match work.as_mut().poll(&mut cx) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
 }
