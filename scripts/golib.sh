@@ -34,6 +34,7 @@ packages_with() {
 }
 
 # named_suite SUITE FOLDER PREFIX runs the tests of FOLDER's packages and those named PREFIX elsewhere.
+# Never from the cache: what they test includes processes and disks.
 named_suite() {
 	local whole named status=0
 	mapfile -t whole < <(go_packages | in_suite_folder "$2")
@@ -43,10 +44,10 @@ named_suite() {
 		return 0
 	fi
 	if [[ ${#whole[@]} -gt 0 ]]; then
-		tally go "$1" "$TALLY" -- go test -json -race -timeout 20m "${whole[@]}" || status=1
+		tally go "$1" "$TALLY" -- go test -json -race -count=1 -timeout 20m "${whole[@]}" || status=1
 	fi
 	if [[ ${#named[@]} -gt 0 ]]; then
-		tally go "$1" "$TALLY" -- go test -json -race -timeout 20m -run "^$3" "${named[@]}" || status=1
+		tally go "$1" "$TALLY" -- go test -json -race -count=1 -timeout 20m -run "^$3" "${named[@]}" || status=1
 	fi
 	return "$status"
 }
