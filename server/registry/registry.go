@@ -58,7 +58,7 @@ type Registry struct {
 	view    atomic.Pointer[view.View]
 
 	mu      sync.Mutex
-	waiters map[uint64][]chan struct{}
+	waiters map[chan struct{}]uint64 // closed when the revision is reached
 
 	suspects suspects
 	broken   atomic.Pointer[error]
@@ -70,7 +70,7 @@ func New(o Options) *Registry {
 	now := time.Now()
 	r := &Registry{
 		store: o.Store, log: o.Log, leases: lease.NewTable(now), start: now,
-		builder: view.NewBuilder(), waiters: map[uint64][]chan struct{}{},
+		builder: view.NewBuilder(), waiters: map[chan struct{}]uint64{},
 		suspects: newSuspects(), work: newWorker(),
 	}
 	r.hub = hub.New(hub.Options{
@@ -137,8 +137,8 @@ func (r *Registry) Restore(revision uint64, entries iter.Seq[store.Entry]) error
 	for l := range v.AllLeases {
 		r.leases.Put(l.ID, ttl(l), l.ModRevision, now)
 	}
-	r.view.Store(v)
 	r.hub.Reset(v)
+	r.view.Store(v)
 	return nil
 }
 
@@ -163,8 +163,9 @@ func (r *Registry) Apply(commits []store.Commit) {
 			r.leases.Remove(c.Before.ID)
 		}
 	}
-	r.view.Store(v)
+	// The hub first: whoever sees a revision in View finds it in the hub too.
 	r.hub.Apply(v, changes.Entries, now)
+	r.view.Store(v)
 	r.wake(v.Revision)
 	r.work.noticeEmptied(v, changes.Entries)
 }
@@ -175,12 +176,10 @@ func ttl(l *view.Lease) time.Duration { return time.Duration(l.GetTtlMs()) * tim
 func (r *Registry) wake(revision uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for want, chans := range r.waiters {
+	for c, want := range r.waiters {
 		if want <= revision {
-			for _, c := range chans {
-				close(c)
-			}
-			delete(r.waiters, want)
+			close(c)
+			delete(r.waiters, c)
 		}
 	}
 }
@@ -194,26 +193,37 @@ func (r *Registry) AwaitRevision(ctx context.Context, revision uint64) (*view.Vi
 		}
 		c := make(chan struct{})
 		r.mu.Lock()
-		r.waiters[revision] = append(r.waiters[revision], c)
+		r.waiters[c] = revision
 		r.mu.Unlock()
 		if v := r.View(); v.Revision >= revision {
-			// It came in between; the channel goes with the next wake.
+			// It came in between.
+			r.forgetWaiter(c)
 			return v, nil
 		}
 		select {
 		case <-c:
 		case <-ctx.Done():
+			r.forgetWaiter(c)
 			return nil, ctx.Err()
 		}
 	}
+}
+
+func (r *Registry) forgetWaiter(c chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.waiters, c)
 }
 
 // Probe makes sure that the view has everything that was durable when it was
 // called.
 func (r *Registry) Probe(ctx context.Context) (*view.View, error) {
 	revision, err := r.store.Probe(ctx)
+	if err != nil && ctx.Err() == nil {
+		return nil, storeFault(err)
+	}
 	if err != nil {
-		return nil, err
+		return nil, ctx.Err()
 	}
 	return r.AwaitRevision(ctx, revision)
 }

@@ -94,9 +94,15 @@ func (s *Service) reach(ctx context.Context, p *musterv1.Position, c musterv1.Co
 	return err
 }
 
+// viewBehind tells that the view did not come to a revision in time; 0 stands
+// for the store's newest.
 func viewBehind(have, want uint64) error {
+	asked := "revision " + strconv.FormatUint(want, 10)
+	if want == 0 {
+		asked = "the newest revision"
+	}
 	return fault.New(musterv1.ErrorReason_ERROR_REASON_VIEW_BEHIND,
-		"revision %d was asked for and this server is at %d; try again, here or elsewhere", want, have).
+		"%s was asked for and this server is still at %d; try again, here or elsewhere", asked, have).
 		With("revision", strconv.FormatUint(have, 10))
 }
 
