@@ -11,6 +11,10 @@ import (
 	"github.com/muster-registry/muster/examples/demo/fleet"
 )
 
+// growOld is after how many tenths of a second a server drains without waiting
+// for watchers that it may not have heard of yet.
+const growOld = 55
+
 var (
 	durations = regexp.MustCompile(`\b[0-9]+(\.[0-9]+)?(ms|s)\b`)
 	counts    = regexp.MustCompile(`\b[0-9]+ attempts?\b`)
@@ -26,11 +30,13 @@ func TestE2EDrainReports(t *testing.T) {
 		in.greeter(fleet.Rust, fleet.GreeterOptions{ID: "rust-1"}),
 	}
 	in.call(fleet.Languages(), "stays", "go-1", "rust-1")
+	in.settle(growOld)
 	for _, g := range greeters {
 		in.check(g.Signal(syscall.SIGTERM))
 		_, err := g.Wait(in.ctx)
 		in.check(err)
-		report, _, _ := strings.Cut(g.Said("drained: "), `"`)
+		report, err := g.Said(in.ctx, "drained: ")
+		in.check(err)
 		if got := durations.ReplaceAllString(report, "TIME"); got != "drained: 2/2 watchers confirmed in TIME" {
 			t.Errorf("%s reports %q", g.Name, report)
 		}
@@ -98,7 +104,10 @@ func (in *installation) refusal(t *testing.T, language fleet.Language, args []st
 	if status != 1 {
 		t.Errorf("%s exited with status %d", p.Name, status)
 	}
-	text := p.Said("muster: ")
+	text, err := p.Said(in.ctx, "muster: ")
+	if err != nil {
+		t.Fatal(err)
+	}
 	text = strings.ReplaceAll(text, "advertise_from(listener)", "AdvertiseFrom(listener)")
 	text = durations.ReplaceAllString(text, "TIME")
 	text = counts.ReplaceAllString(text, "SOME attempts")

@@ -1,7 +1,8 @@
 package e2e
 
 import (
-	"strings"
+	"fmt"
+	"regexp"
 	"syscall"
 	"testing"
 
@@ -43,8 +44,10 @@ func TestE2EDuplicateID(t *testing.T) {
 			newer := in.greeter(language.Other(), fleet.GreeterOptions{ID: "twin", Name: "newer", TTL: shortTTL})
 			fenced, err := older.AwaitState(in.ctx, 0, "FENCED")
 			in.check(err)
-			if !strings.Contains(fenced.Message, "fenced by ") || !strings.HasSuffix(fenced.Message, "; giving up [FENCED]") {
-				t.Errorf("the older one says %q", fenced.Message)
+			held, err := newer.AwaitState(in.ctx, 0, "ACTIVE")
+			in.check(err)
+			if want := fmt.Sprintf("fenced by incarnation %d; giving up", held.Incarnation); fenced.Message != want {
+				t.Errorf("the older one says %q, not %q", fenced.Message, want)
 			}
 			in.settle(1)
 			for i, seen := range in.awaitServing(from, "twin") {
@@ -56,6 +59,10 @@ func TestE2EDuplicateID(t *testing.T) {
 		})
 	}
 }
+
+// expired is what a process says that was not running.
+var expired = regexp.MustCompile(
+	`^lease [0-9a-zA-Z]{4} expired \S+ ago while this process was not running; re-registered as [0-9a-zA-Z]{4} \[LEASE_EXPIRED\]$`)
 
 // A process that did not run for longer than its TTL expires, and registers
 // again by itself when it runs again.
@@ -81,7 +88,9 @@ func TestE2EInstancePaused(t *testing.T) {
 				t.Errorf("registered again as incarnation %d after %d", again.Incarnation, first.Incarnation)
 			}
 			in.awaitServing(from, "paused")
-			if said := paused.Said("lease "); !strings.Contains(said, "while this process was not running; re-registered as ") {
+			said, err := paused.Said(in.ctx, "lease ")
+			in.check(err)
+			if !expired.MatchString(said) {
 				t.Errorf("it says %q", said)
 			}
 		})

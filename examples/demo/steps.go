@@ -34,7 +34,8 @@ func (d *demo) drain() error {
 	if err != nil {
 		return err
 	}
-	report, _, _ := strings.Cut(g.Said("drained: "), `"`)
+	report, err := g.Said(d.ctx, "drained: ")
+	d.expect(err == nil, "%v", err)
 	d.say.line(g.ID, "%s", report)
 	d.expect(strings.HasPrefix(report, "drained: 2/2 watchers confirmed"), "go-2 reported %q", report)
 	d.say.line(g.ID, "has stopped, exit status %d", status)

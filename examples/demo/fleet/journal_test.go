@@ -107,3 +107,15 @@ func TestTailKeepsTheEnd(t *testing.T) {
 		t.Errorf("still there: %q", got)
 	}
 }
+
+func TestMessagesOfLogs(t *testing.T) {
+	for line, want := range map[string]string{
+		`muster: endpoint "grpc" of demo/greeter`:                                                          `muster: endpoint "grpc" of demo/greeter`,
+		`time=2026-11-22T19:28:53.650Z level=INFO msg="drained: 1/1 watchers \"x\" in 2ms" registration=a`: `drained: 1/1 watchers "x" in 2ms`,
+		`2026-11-22T19:28:53Z  INFO muster_client: drained: 1/1 in 2ms registration=a/b/c`:                 `2026-11-22T19:28:53Z  INFO muster_client: drained: 1/1 in 2ms`,
+	} {
+		if got := message(line); got != want {
+			t.Errorf("the message of\n%s\nis\n%s", line, got)
+		}
+	}
+}

@@ -104,9 +104,27 @@ func (p *Process) Kill() {
 // Stderr is the last lines that it wrote to its standard error.
 func (p *Process) Stderr() string { return p.stderr.text() }
 
-// Said finds the last line of its standard error that holds a text, and returns
-// it from that text on; empty if there is none.
-func (p *Process) Said(text string) string { return p.stderr.find(text) }
+// Said waits for a line of its standard error that holds a text, and returns it
+// from that text on, without what a log puts around a message.
+func (p *Process) Said(ctx context.Context, text string) (string, error) {
+	for {
+		next := p.stderr.next()
+		if line := p.stderr.find(text); line != "" {
+			return line, nil
+		}
+		select {
+		case <-next:
+		case <-p.done:
+			if line := p.stderr.find(text); line != "" {
+				return line, nil
+			}
+			return "", fmt.Errorf("%s never said %q; the end of its standard error:\n%s", p.Name, text, p.stderr.text())
+		case <-ctx.Done():
+			return "", fmt.Errorf("%s did not say %q: %w; the end of its standard error:\n%s",
+				p.Name, text, context.Cause(ctx), p.stderr.text())
+		}
+	}
+}
 
 // First waits for the first event from a mark on that matches.
 func (p *Process) First(ctx context.Context, mark int, what string, match func(Event) bool) (Event, error) {
