@@ -109,8 +109,9 @@ func (a *app) try(ctx context.Context, address string) (*registry, string) {
 			r.info.GetOldestProtocol(), r.info.GetNewestProtocol(), protocolVersion)
 	}
 	if err != nil {
+		cause := d.cause(err, time.Since(began))
 		r.Close()
-		return nil, d.cause(err, time.Since(began))
+		return nil, cause
 	}
 	return r, ""
 }
@@ -143,14 +144,14 @@ func (d *lastError) cause(err error, after time.Duration) string {
 	var system *os.SyscallError
 	var call *net.OpError
 	switch st := status.Convert(err); {
+	case st.Code() == codes.DeadlineExceeded:
+		return "no answer within " + seconds(after)
 	case errors.As(d.err, &system):
 		return system.Err.Error()
 	case errors.As(d.err, &call) && call.Err != nil:
 		return call.Err.Error()
 	case d.err != nil:
 		return d.err.Error()
-	case st.Code() == codes.DeadlineExceeded:
-		return "no answer within " + seconds(after)
 	case st.Code() == codes.Unavailable && strings.Contains(st.Message(), "preface"):
 		return "it does not speak gRPC in plaintext"
 	default:

@@ -136,6 +136,11 @@ func TestProblems(t *testing.T) {
 			},
 		},
 		{
+			"one problem for each setting",
+			input{file: "history: 0\nhistory: 2\n"},
+			[]string{`history (file muster.yaml line 2): is set twice, before on line 1`},
+		},
+		{
 			"a group in itself",
 			input{file: "limits: &l\n  max-ttl: *l\n  x: *l\n"},
 			[]string{
