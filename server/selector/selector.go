@@ -18,7 +18,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
-	"github.com/muster-registry/muster/server/record"
 )
 
 // FilterVersion numbers the meaning of filters. It is part of every view_id:
@@ -27,7 +26,23 @@ import (
 const FilterVersion uint32 = 1
 
 // ServiceName is the full name of a service.
-type ServiceName = record.ServiceName
+type ServiceName struct {
+	// Namespace is the namespace of the service.
+	Namespace string
+	// Service is its name within the namespace.
+	Service string
+}
+
+// Compare orders names by namespace, then service, both as bytes.
+func (n ServiceName) Compare(other ServiceName) int {
+	if c := strings.Compare(n.Namespace, other.Namespace); c != 0 {
+		return c
+	}
+	return strings.Compare(n.Service, other.Service)
+}
+
+// String writes "namespace/service".
+func (n ServiceName) String() string { return n.Namespace + "/" + n.Service }
 
 // Selector is a compiled selector.
 type Selector struct {
@@ -88,7 +103,7 @@ func (s *Selector) MatchesService(namespace, service string) bool {
 	if s.byPrefix {
 		return (s.namespace == "" || s.namespace == namespace) && strings.HasPrefix(service, s.prefix)
 	}
-	_, found := slices.BinarySearchFunc(s.exact, ServiceName{Namespace: namespace, Service: service}, ServiceName.Compare)
+	_, found := slices.BinarySearchFunc(s.exact, ServiceName{namespace, service}, ServiceName.Compare)
 	return found
 }
 
