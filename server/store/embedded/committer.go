@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/muster-registry/muster/server/store"
@@ -17,6 +18,9 @@ type committer struct {
 	batch   *batch.Batch
 	log     *log
 	keeper  *keeper
+
+	logger *slog.Logger
+	full   bool // the disk, when last written to
 
 	taken    []proposal
 	outcomes []store.Outcome
@@ -33,6 +37,7 @@ func newCommitter(s *Store, o *Options, dir *listing, cluster clusterID, r *reco
 	return &committer{
 		store:   s,
 		onBatch: o.OnBatch,
+		logger:  o.Logger,
 		state:   r.state,
 		batch:   batch.New(r.state.revision, r.state.get),
 		log:     newLog(o, r.tail, p),
@@ -43,17 +48,15 @@ func newCommitter(s *Store, o *Options, dir *listing, cluster clusterID, r *reco
 
 // run commits until the store closes.
 func (c *committer) run(applier store.Applier) {
-	for {
+	for closing := false; !closing; {
 		select {
 		case <-c.store.wake:
 		case <-c.store.closing:
-			for c.take() {
-				c.commit(applier)
-			}
-			return
+			closing = true // and nothing comes after what waits now
 		}
 		for c.take() {
 			c.commit(applier)
+			clear(c.taken) // for the garbage collector, if nothing comes for long
 		}
 	}
 }
@@ -62,7 +65,6 @@ func (c *committer) run(applier store.Applier) {
 func (c *committer) take() bool {
 	c.store.mu.Lock()
 	defer c.store.mu.Unlock()
-	clear(c.taken)
 	c.taken = c.store.queue.take(c.taken[:0], min(frameLimit, int(c.log.current.size)/2))
 	return len(c.taken) > 0
 }
@@ -84,6 +86,7 @@ func (c *committer) commit(applier store.Applier) {
 	bytes, err := c.log.append(commits)
 	switch {
 	case errors.Is(err, store.ErrFull):
+		c.notice(err)
 		c.commitNothing(err)
 		return
 	case err != nil:
@@ -92,9 +95,21 @@ func (c *committer) commit(applier store.Applier) {
 		c.answer(func(int) error { return cause })
 		return
 	}
+	c.notice(nil)
 	c.applied(applier, commits, BatchInfo{Bytes: bytes, Durable: time.Since(began), Commits: len(commits)})
 	c.answer(c.verdict)
 	c.keeper.consider(c, false)
+}
+
+// notice tells the log when the disk has become full, and when no longer.
+func (c *committer) notice(full error) {
+	switch {
+	case full != nil && !c.full:
+		c.logger.Error("nothing can be written", "directory", c.store.dir, "error", full)
+	case full == nil && c.full:
+		c.logger.Info("there is room again", "directory", c.store.dir)
+	}
+	c.full = full != nil
 }
 
 // decide fills outcomes.

@@ -33,6 +33,10 @@ type key struct {
 	writtenAt uint64
 }
 
+// keepKeys bounds the map that is kept from one batch to the next: to clear a
+// large one would cost each of the small batches after it more than they do.
+const keepKeys = 512
+
 // New begins a batch on top of the state at revision, as read returns it.
 func New(revision uint64, read Read) *Batch {
 	return &Batch{read: read, revision: revision, keys: make(map[string]*key)}
@@ -45,6 +49,10 @@ func (b *Batch) Reset(revision uint64) {
 	b.full = false
 	clear(b.commits)
 	b.commits = b.commits[:0]
+	if len(b.keys) > keepKeys {
+		b.keys = make(map[string]*key)
+		return
+	}
 	clear(b.keys)
 }
 
