@@ -49,9 +49,12 @@ type Hub struct {
 	byName   map[record.ServiceName]map[*group]struct{}
 	prefixes map[*group]struct{}
 	streams  map[string]*Stream
-	ended    []endedWatcher
-	drains   map[record.InstanceName]*drain
-	stats    Stats
+	drains   drains
+	ended    []endedWatcher // the oldest first
+	// forgotEnded is until when ended watchers may be waited for that did not
+	// fit into ended.
+	forgotEnded time.Time
+	stats       Stats
 }
 
 // New makes a hub; Reset must come before anything else.
@@ -62,7 +65,7 @@ func New(o Options) *Hub {
 	return &Hub{
 		opts: o, groups: map[uint64]*group{}, streams: map[string]*Stream{},
 		byName:   map[record.ServiceName]map[*group]struct{}{},
-		prefixes: map[*group]struct{}{}, drains: map[record.InstanceName]*drain{},
+		prefixes: map[*group]struct{}{}, drains: newDrains(),
 	}
 }
 
@@ -89,13 +92,18 @@ func (h *Hub) Apply(v *view.View, changes []view.Change, now time.Time) {
 		c := &changes[i]
 		l := h.history.append(*c)
 		h.applyDrain(c, now)
-		for g := range h.byName[c.Service] {
-			h.applyTo(g, c, l)
-		}
-		for g := range h.prefixes {
-			if g.matches(c.Service) {
-				h.applyTo(g, c, l)
-			}
+		h.eachGroup(c.Service, func(g *group) { h.applyTo(g, c, l) })
+	}
+}
+
+// eachGroup calls f for the groups whose selector names a service.
+func (h *Hub) eachGroup(n record.ServiceName, f func(*group)) {
+	for g := range h.byName[n] {
+		f(g)
+	}
+	for g := range h.prefixes {
+		if g.matches(n) {
+			f(g)
 		}
 	}
 }
@@ -155,12 +163,16 @@ func (h *Hub) leaveGroup(w *watcher) {
 // view, and that view.
 func (h *Hub) Digest(sel *selector.Selector, accessClass string) (v *view.View, digest, count uint64) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	v = h.view
 	if g := h.groups[sel.ViewID(accessClass)]; g != nil {
-		return h.view, g.digest, g.count
+		digest, count = g.digest, g.count
+		h.mu.Unlock()
+		return v, digest, count
 	}
-	digest, count = SetDigest(h.view, sel)
-	return h.view, digest, count
+	h.mu.Unlock()
+	// The view is immutable: nobody has to wait while it is added up.
+	digest, count = SetDigest(v, sel)
+	return v, digest, count
 }
 
 // SetDigest is the digest and count of what a selector matches in a view.

@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -20,6 +21,17 @@ var (
 	ErrEnded = errors.New("the stream has ended")
 	errReset = errors.New("the server loads another history")
 )
+
+// TooManyError answers subscriptions beyond the limit of a stream.
+type TooManyError struct {
+	// Subscriptions is how many the stream would have.
+	Subscriptions int
+}
+
+// Error says how many there would be.
+func (e *TooManyError) Error() string {
+	return "the stream would have " + strconv.Itoa(e.Subscriptions) + " subscriptions"
+}
 
 // Client is who opened a stream.
 type Client struct {
@@ -42,7 +54,7 @@ type Request struct {
 }
 
 // Stream is the server's side of one Watch call. One goroutine owns it and
-// calls Next; Add, Remove and Close may come from others.
+// calls Next; Change and Close may come from others.
 type Stream struct {
 	ID     string
 	hub    *Hub
@@ -54,10 +66,12 @@ type Stream struct {
 	subs     map[uint32]*watcher
 	watchers map[uint64]*watcher
 	ready    []*watcher
-	opened   []*musterv1.Opened
-	sending  *watcher
-	err      error
-	closed   bool
+	// opened answers the subscriptions that were not answered yet; nil if
+	// there are none.
+	opened  *musterv1.Opened
+	sending *watcher
+	err     error
+	closed  bool
 	// progressAt is the earliest time at which some watcher may need a Progress.
 	progressAt time.Time
 }
@@ -82,6 +96,7 @@ type watcher struct {
 	queued     bool
 	wantAck    bool
 	acked      uint64
+	drains     []*drain // those that wait for it
 	progressAt time.Time
 }
 
@@ -115,119 +130,6 @@ func (s *Stream) Err() error {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	return s.err
-}
-
-// Subscriptions is how many subscriptions the stream has.
-func (s *Stream) Subscriptions() int {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	return len(s.subs)
-}
-
-// Add begins subscriptions and answers them with an Opened frame. The caller
-// has made sure that the view is current if a resume position is ahead of it.
-// An id that is in use is given up first. On an error nothing was added.
-func (s *Stream) Add(requests []Request, now time.Time) error {
-	h := s.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if s.closed || s.err != nil {
-		return ErrEnded
-	}
-	for _, r := range requests {
-		if r.Resume.GetEpoch() > h.view.Epoch {
-			return ErrEpochBehind
-		}
-	}
-	opened := &musterv1.Opened{
-		StreamId: s.ID, ClusterId: h.opts.ClusterID, Epoch: h.view.Epoch, Limits: h.opts.Limits,
-	}
-	for _, r := range requests {
-		o := &musterv1.OpenedSubscription{SubscriptionId: r.ID, Refusal: r.Refusal}
-		s.removeLocked(r.ID, now)
-		if r.Refusal == nil {
-			o.ViewId = s.subscribe(r, now)
-		}
-		opened.Subscriptions = append(opened.Subscriptions, o)
-	}
-	s.opened = append(s.opened, opened)
-	s.signal()
-	return nil
-}
-
-func (s *Stream) subscribe(r Request, now time.Time) (viewID uint64) {
-	h := s.hub
-	g := h.groupOf(r.Selector, s.client.AccessClass)
-	w := s.watchers[g.viewID]
-	shared := w != nil
-	if !shared {
-		w = &watcher{stream: s, group: g}
-		s.watchers[g.viewID] = w
-		g.watchers[w] = struct{}{}
-	}
-	w.subs++
-	s.subs[r.ID] = w
-	d := h.decide(g, r.Resume)
-	if shared && (d.kind != progressUpdate || r.Resume.GetRevision() != w.cursor) {
-		// Two subscriptions share this cursor, and a delta that starts from
-		// the one's position is a gap to the other: begin anew for both.
-		d = decision{kind: snapshotUpdate, cause: musterv1.SnapshotCause_SNAPSHOT_CAUSE_FIRST}
-	}
-	if d.cause == musterv1.SnapshotCause_SNAPSHOT_CAUSE_HISTORY_LOST {
-		h.stats.HistoryLost++
-	}
-	switch {
-	case d.kind == snapshotUpdate:
-		w.base = 0 // what it holds until then is its own affair
-	case !shared:
-		w.base = r.Resume.GetRevision()
-	}
-	w.pending, w.held = &d, w.held || r.Resume != nil
-	if d.kind != snapshotUpdate {
-		w.cursor = r.Resume.GetRevision()
-	}
-	w.upTo = 0
-	if d.same {
-		w.upTo = h.view.Revision
-	}
-	w.progressAt = now.Add(silence())
-	s.enqueue(w)
-	return g.viewID
-}
-
-func (h *Hub) decide(g *group, r *musterv1.KnownView) decision {
-	return decideResume(resumeState{
-		epoch: h.view.Epoch, revision: h.view.Revision, viewID: g.viewID, digest: g.digest, count: g.count,
-		reaches: r.GetRevision() <= h.view.Revision && g.reaches(h.history, r.GetRevision()),
-		changed: g.changed,
-	}, r)
-}
-
-// Remove ends subscriptions; unknown ones are ignored.
-func (s *Stream) Remove(ids []uint32, now time.Time) {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	for _, id := range ids {
-		s.removeLocked(id, now)
-	}
-}
-
-func (s *Stream) removeLocked(id uint32, now time.Time) {
-	w := s.subs[id]
-	if w == nil {
-		return
-	}
-	delete(s.subs, id)
-	if w.subs--; w.subs > 0 {
-		return
-	}
-	delete(s.watchers, w.group.viewID)
-	s.hub.leaveGroup(w)
-	s.hub.unsubscribed(w, now)
-	if w.queued {
-		// It stays in ready; Next skips what has no subscription.
-		w.queued = false
-	}
 }
 
 // Close ends the stream; it is idempotent. Drains wait a while for its client
@@ -295,12 +197,11 @@ func (s *Stream) take(now time.Time) (*update, *musterv1.Opened, time.Duration) 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s.sending != nil {
-		h.sent(s.sending, now)
+		h.sent(s.sending)
 		s.sending = nil
 	}
-	if len(s.opened) > 0 {
-		o := s.opened[0]
-		s.opened = s.opened[1:]
+	if o := s.opened; o != nil {
+		s.opened = nil
 		return nil, o, 0
 	}
 	if !now.Before(s.progressAt) {
@@ -309,9 +210,6 @@ func (s *Stream) take(now time.Time) (*update, *musterv1.Opened, time.Duration) 
 	for len(s.ready) > 0 {
 		w := s.ready[0]
 		s.ready = s.ready[1:]
-		if w.subs == 0 || !w.queued {
-			continue
-		}
 		w.queued = false
 		if u := h.next(w, now); u != nil {
 			w.progressAt = now.Add(silence())

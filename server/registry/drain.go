@@ -56,23 +56,24 @@ func (r *Registry) awaitDrain(ctx context.Context, names []record.InstanceName, 
 		// Lookups are answered for use at once, so nothing from before lingers.
 		SafeAfter: durationpb.New(0),
 	}
+	var drainedAt uint64 // where the last of them turned DRAINING
 	// All barriers first: one may be forgotten while another is waited for.
-	barriers := make([]*hub.Draining, 0, len(names))
+	barriers := make(map[record.InstanceName]*hub.Draining, len(names))
 	for _, n := range names {
 		d, ok := r.hub.Drain(n, time.Now())
 		if !ok && r.View().Instance(n) != nil {
 			return nil, drainFault(n, hub.ErrDrainCancelled)
 		}
 		if ok {
-			barriers = append(barriers, d)
+			barriers[n] = d
 		}
 	}
-	for i, d := range barriers {
+	for n, d := range barriers {
 		rep, err := awaitBarrier(ctx, d, deadline)
 		if err != nil {
-			return nil, drainFault(names[i], err)
+			return nil, drainFault(n, err)
 		}
-		res.Revision = rep.Revision
+		drainedAt = max(drainedAt, rep.Revision)
 		res.Confirmed += uint32(rep.Confirmed)
 		res.Behind += uint32(rep.Behind)
 		res.Unconfirmable += uint32(rep.Unconfirmable)
@@ -81,6 +82,9 @@ func (r *Registry) awaitDrain(ctx context.Context, names []record.InstanceName, 
 		if !rep.Complete {
 			res.Result = musterv1.DrainResult_DRAIN_RESULT_DEADLINE
 		}
+	}
+	if drainedAt != 0 {
+		res.Revision = drainedAt
 	}
 	res.BehindWatchers = res.BehindWatchers[:min(len(res.BehindWatchers), 20)]
 	return res, nil

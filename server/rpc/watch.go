@@ -30,7 +30,7 @@ func (s discovery) Watch(req *musterv1.WatchRequest, stream grpc.ServerStreaming
 	defer release()
 	st := s.registry.Hub().Open(clientOf(ctx))
 	defer func() { st.Close(time.Now()) }()
-	if err := s.subscribe(ctx, st, req.GetSubscriptions()); err != nil {
+	if err := s.change(ctx, st, nil, req.GetSubscriptions()); err != nil {
 		return toStatus(err)
 	}
 	return toStatus(s.feed(ctx, st, stream))
@@ -76,8 +76,8 @@ func (s *Service) feed(ctx context.Context, st *hub.Stream, stream grpc.ServerSt
 	}
 }
 
-// subscribe adds subscriptions to a stream.
-func (s *Service) subscribe(ctx context.Context, st *hub.Stream, subs []*musterv1.Subscription) error {
+// change ends subscriptions of a stream and adds others.
+func (s *Service) change(ctx context.Context, st *hub.Stream, remove []uint32, subs []*musterv1.Subscription) error {
 	requests := make([]hub.Request, 0, len(subs))
 	var newest uint64
 	for _, sub := range subs {
@@ -87,19 +87,29 @@ func (s *Service) subscribe(ctx context.Context, st *hub.Stream, subs []*musterv
 				"selector of subscription %d: %v", sub.GetSubscriptionId(), err)
 		}
 		requests = append(requests, hub.Request{ID: sub.GetSubscriptionId(), Selector: sel, Resume: sub.GetResume()})
-		if sub.GetResume().GetEpoch() == s.registry.View().Epoch {
-			newest = max(newest, sub.GetResume().GetRevision())
+		// A position in another view does not count: it gets a snapshot whatever
+		// its revision is.
+		if r := sub.GetResume(); r.GetEpoch() == s.registry.View().Epoch && r.GetViewId() == sel.ViewID("") {
+			newest = max(newest, r.GetRevision())
 		}
 	}
 	if err := s.makeCurrent(ctx, newest); err != nil {
 		return err
 	}
-	err := st.Add(requests, time.Now())
-	if errors.Is(err, hub.ErrEpochBehind) {
-		have := s.registry.View().Epoch
+	err := st.Change(remove, requests, time.Now())
+	var tooMany *hub.TooManyError
+	switch {
+	case errors.Is(err, hub.ErrEpochBehind):
+		have := strconv.FormatUint(s.registry.View().Epoch, 10)
 		return fault.New(musterv1.ErrorReason_ERROR_REASON_EPOCH_BEHIND,
-			"the client has seen a newer epoch than %d, which this server serves; use another server", have).
-			With("epoch", strconv.FormatUint(have, 10))
+			"the client has seen a newer epoch than %s, which this server serves; use another server", have).
+			With("epoch", have)
+	case errors.As(err, &tooMany):
+		limit := strconv.FormatUint(uint64(s.limits.GetSubscriptionsPerStream()), 10)
+		return fault.New(musterv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED,
+			"%v; this server allows %s on one: remove some, or open another stream", tooMany, limit).
+			With("limit", "subscriptions_per_stream").With("maximum", limit).
+			With("value", strconv.Itoa(tooMany.Subscriptions))
 	}
 	return err
 }
@@ -113,8 +123,13 @@ func (s *Service) makeCurrent(ctx context.Context, resume uint64) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
-	if _, err := s.registry.Probe(ctx); err != nil {
+	v, err := s.registry.Probe(ctx)
+	if err != nil {
 		return viewBehind(have, resume)
+	}
+	if v.Revision < resume {
+		s.log.Warn("a client is ahead of this registry: history was lost, perhaps because a backup was restored",
+			"revision", v.Revision, "client_revision", resume)
 	}
 	return nil
 }
@@ -128,21 +143,12 @@ func (s discovery) UpdateWatch(ctx context.Context, req *musterv1.UpdateWatchReq
 	if st == nil {
 		return nil, toStatus(streamUnknown(req.GetStreamId()))
 	}
-	st.Remove(req.GetRemove(), time.Now())
-	limit := int(s.limits.GetSubscriptionsPerStream())
-	if n := st.Subscriptions() + len(req.GetAdd()); n > limit {
-		return nil, toStatus(fault.New(musterv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED,
-			"the stream would have %d subscriptions; this server allows %d on one stream", n, limit).
-			With("limit", "subscriptions_per_stream").With("maximum", strconv.Itoa(limit)).With("value", strconv.Itoa(n)))
+	err := s.change(ctx, st, req.GetRemove(), req.GetAdd())
+	if errors.Is(err, hub.ErrEnded) {
+		err = streamUnknown(req.GetStreamId())
 	}
-	if len(req.GetAdd()) > 0 {
-		err := s.subscribe(ctx, st, req.GetAdd())
-		if errors.Is(err, hub.ErrEnded) {
-			err = streamUnknown(req.GetStreamId())
-		}
-		if err != nil {
-			return nil, toStatus(err)
-		}
+	if err != nil {
+		return nil, toStatus(err)
 	}
 	return &musterv1.UpdateWatchResponse{}, nil
 }
