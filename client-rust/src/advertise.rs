@@ -50,7 +50,7 @@ fn choose(
     };
     match ip.filter(|ip| !ip.is_unspecified()) {
         Some(ip) => Ok(SocketAddr::new(ip, local.port()).to_string()),
-        None => refuse("this machine has no address towards other networks and POD_IP is not set"),
+        None => refuse("no address of this machine can be dialled by others; set POD_IP"),
     }
 }
 
@@ -76,7 +76,11 @@ mod tests {
             ("[::]:8080", None, Ok("10.1.2.3:8080")),
             ("0.0.0.0:8080", Some(""), Ok("10.1.2.3:8080")),
             ("0.0.0.0:8080", Some("here"), Err("POD_IP is \"here\"")),
-            ("0.0.0.0:8080", Some("0.0.0.0"), Err("no address")),
+            (
+                "0.0.0.0:8080",
+                Some("0.0.0.0"),
+                Err("no address of this machine"),
+            ),
             ("10.0.0.5:0", None, Err("port is 0")),
         ] {
             let got = choose(local.parse().expect("an address"), pod_ip, out);

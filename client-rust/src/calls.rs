@@ -44,7 +44,7 @@ impl Shared {
         let mut last = None;
         let attempts = self.attempts(what, deadline, &attempt, &mut last);
         let result = tokio::select! {
-            () = self.ended.cancelled() => return Err(self.closed_error(what.op, what.subject)),
+            () = self.ended.cancelled() => return Err(self.closed_error()),
             result = timeout_at(deadline, attempts) => result,
         };
         result.unwrap_or_else(|_| Err(gave_up(what.op, what.subject, last.as_ref())))

@@ -146,7 +146,7 @@ impl Client {
             }
         };
         let result = tokio::select! {
-            () = shared.ended.cancelled() => return Err(shared.closed_error("ready", "")),
+            () = shared.ended.cancelled() => return Err(shared.closed_error()),
             result = timeout_at(deadline, attempts) => result,
         };
         result.map_err(|_| gave_up("ready", "", last.as_ref()))
@@ -226,8 +226,8 @@ impl Shared {
         self.lock().closing
     }
 
-    pub(crate) fn closed_error(&self, op: &str, subject: &str) -> Error {
-        Error::new(Reason::Closed, messages::closed(op, subject))
+    pub(crate) fn closed_error(&self) -> Error {
+        Error::new(Reason::Closed, messages::closed("client"))
     }
 
     /// Runs a task that closing joins; false if closing has begun. The task is dropped at its next

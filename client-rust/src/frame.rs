@@ -108,6 +108,12 @@ impl FrameState {
         &self.set
     }
 
+    /// Where the set is; zero before the first one.
+    #[cfg(test)]
+    pub(crate) fn position(&self) -> Position {
+        self.held.map(|h| h.position).unwrap_or_default()
+    }
+
     pub(crate) fn is_unverified(&self) -> bool {
         self.unverified
     }

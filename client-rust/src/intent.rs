@@ -90,8 +90,11 @@ pub(crate) fn of_service(facts: Facts<'_>) -> Intent {
         return by_reason(emptied.reason);
     }
     match facts.last_removal {
-        Some(reason) if reason != RemovalReason::FilteredOut => by_reason(reason),
-        _ => Intent::FilteredToNone,
+        // These two do not tell why the instance went.
+        None | Some(RemovalReason::FilteredOut | RemovalReason::SnapshotAbsent) => {
+            Intent::FilteredToNone
+        }
+        Some(reason) => by_reason(reason),
     }
 }
 

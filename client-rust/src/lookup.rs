@@ -67,7 +67,7 @@ impl Lookup {
         self.selector.validate()?;
         let subject = self.selector.to_string();
         if self.shared.is_closing() {
-            return Err(self.shared.closed_error("lookup", &subject));
+            return Err(self.shared.closed_error());
         }
         let deadline = Instant::now() + self.timeout;
         let written = self.shared.last_write();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::drain::DrainReport;
 
-/// A duration as people read it: `38ms`, `1.9s`, `41s`, `2m5s`, `3h12m0s`.
+/// A duration as people read it: `38ms`, `1.9s`, `41s`, `2m05s`, `3h12m`.
 pub(crate) fn duration(d: Duration) -> String {
     let ms = d.as_millis();
     let s = d.as_secs();
@@ -19,9 +19,9 @@ pub(crate) fn duration(d: Duration) -> String {
     } else if s < 60 {
         format!("{s}s")
     } else if s < 3_600 {
-        format!("{}m{}s", s / 60, s % 60)
+        format!("{}m{:02}s", s / 60, s % 60)
     } else {
-        format!("{}h{}m{}s", s / 3_600, (s / 60) % 60, s % 60)
+        format!("{}h{:02}m", s / 3_600, (s / 60) % 60)
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn undialable(endpoint: &str, service: &str, address: &str) -> String
 
 /// A field of a request that breaks a rule.
 pub(crate) fn invalid(object: &str, field: &str, value: &str, allowed: &str) -> String {
-    format!("{object}: {field} \"{value}\" is not allowed; {allowed}")
+    format!("{object}: {field} \"{value}\" is not allowed: {allowed}")
 }
 
 /// The service was never registered. `similar` may be empty.
@@ -111,7 +111,7 @@ pub(crate) fn no_instances(service: &str, why: &str) -> String {
 
 /// Nothing was received yet.
 pub(crate) fn no_view_yet(what: &str) -> String {
-    format!("no view of {what} yet; still trying")
+    format!("no view of {what} yet")
 }
 
 /// A service that may not be seen.
@@ -136,29 +136,28 @@ pub(crate) fn no_view(selector: &str, waited: Duration, last: Option<&str>) -> S
     )
 }
 
-/// A lease that was lost, how long after its end if it had ended, and what took its place.
-/// `asleep` tells whether the process did not run meanwhile. Logged, not returned.
-pub(crate) fn lease_lost(
-    old: &str,
-    ago: Option<Duration>,
-    asleep: bool,
-    new: Option<&str>,
-) -> String {
-    let during = if asleep {
-        "while this process was not running"
-    } else {
-        "while no server confirmed it"
-    };
-    let lease = short_lease(old);
-    let mut text = match ago {
-        Some(ago) => format!("lease {lease} expired {} ago {during}", duration(ago)),
-        None => format!("lease {lease} was lost before its time"),
-    };
-    if let Some(new) = new {
-        text.push_str("; re-registered as ");
-        text.push_str(short_lease(new));
-    }
-    text
+/// A lease expired while the process did not run.
+pub(crate) fn lease_expired(old: &str, ago: Duration, new: &str) -> String {
+    format!(
+        "lease {} expired {} ago while this process was not running; re-registered as {} [LEASE_EXPIRED]",
+        short_lease(old),
+        duration(ago),
+        short_lease(new)
+    )
+}
+
+/// A lease was lost for any other reason.
+pub(crate) fn lease_lost(old: &str, new: &str) -> String {
+    format!(
+        "lease {} was lost; re-registered as {} [LEASE_UNKNOWN]",
+        short_lease(old),
+        short_lease(new)
+    )
+}
+
+/// A lease is lost, and nothing took its place yet.
+pub(crate) fn lease_gone(lease: &str) -> String {
+    format!("lease {} was lost; registering again", short_lease(lease))
 }
 
 /// A newer lease holds the instance.
@@ -208,7 +207,9 @@ pub(crate) fn drained(report: &DrainReport) -> String {
 
 /// A server of another cluster answered.
 pub(crate) fn wrong_cluster(server: &str, theirs: &str, ours: &str) -> String {
-    format!("server {server} belongs to cluster {theirs}, not to {ours}; it is not used")
+    format!(
+        "server {server} belongs to cluster {theirs}, expected {ours}; trying others. Check the server list"
+    )
 }
 
 /// A server without TLS.
@@ -218,9 +219,10 @@ pub(crate) fn plaintext(server: &str) -> String {
 }
 
 /// A server that speaks another protocol.
-pub(crate) fn protocol_not_served(oldest: u32, newest: u32, ours: u32) -> String {
+pub(crate) fn protocol_not_served(server: &str, oldest: u32, newest: u32, ours: u32) -> String {
     format!(
-        "it serves protocol versions {oldest} to {newest}, this client speaks {ours}; upgrade one of them"
+        "server {server} serves protocol versions {oldest} to {newest}, this client speaks {ours}; upgrade one of \
+         them"
     )
 }
 
@@ -234,9 +236,9 @@ pub(crate) fn server_error(op: &str, subject: &str, server: &str, message: &str)
     format!("{}: server {server}: {message}", what(op, subject))
 }
 
-/// A call after the end.
-pub(crate) fn closed(op: &str, subject: &str) -> String {
-    format!("{}: it is closed", what(op, subject))
+/// Anything after the end. `object` is such as "client".
+pub(crate) fn closed(object: &str) -> String {
+    format!("{object} is closed")
 }
 
 /// A server that said nothing.
@@ -322,8 +324,8 @@ mod tests {
             (9_999, "9.9s"),
             (12_345, "12s"),
             (41_000, "41s"),
-            (125_000, "2m5s"),
-            (11_520_000, "3h12m0s"),
+            (125_000, "2m05s"),
+            (11_520_000, "3h12m"),
         ] {
             assert_eq!(duration(Duration::from_millis(ms)), want);
         }
@@ -413,17 +415,12 @@ mod tests {
     #[test]
     fn story_12_paused_process() {
         assert_eq!(
-            lease_lost(
-                "9f3cabcd",
-                Some(Duration::from_secs(41)),
-                true,
-                Some("9f40ffff")
-            ),
-            "lease 9f3c expired 41s ago while this process was not running; re-registered as 9f40"
+            lease_expired("9f3cabcd", Duration::from_secs(41), "9f40ffff"),
+            "lease 9f3c expired 41s ago while this process was not running; re-registered as 9f40 [LEASE_EXPIRED]"
         );
         assert_eq!(
-            lease_lost("9f3cabcd", None, false, None),
-            "lease 9f3c was lost before its time"
+            lease_lost("9f3cabcd", "9f40ffff"),
+            "lease 9f3c was lost; re-registered as 9f40 [LEASE_UNKNOWN]"
         );
     }
 

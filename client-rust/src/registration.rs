@@ -142,7 +142,7 @@ impl Register {
         validate::specs(&self.specs)?;
         let session = Arc::new(Session::new(self.specs));
         if !self.shared.adopt(&session) {
-            return Err(self.shared.closed_error("register", &session.subject));
+            return Err(self.shared.closed_error());
         }
         let withdraw = Withdraw::new(session.clone());
         let settled = timeout_at(Instant::now() + self.timeout, session.settled()).await;

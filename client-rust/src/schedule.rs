@@ -9,12 +9,11 @@ pub(crate) const JOIN_WITHIN: Duration = Duration::from_millis(50);
 /// Leases in one keepalive message.
 pub(crate) const LEASES_PER_MESSAGE: usize = 256;
 
-/// The time from one keepalive to the next: a third of the TTL, shortened by up to a fifth. It is
-/// never lengthened, since that would eat the last try before the TTL ends.
+/// The time from the sending of one keepalive to the next: a third of the TTL, shortened by up to a
+/// fifth. It is never lengthened, since that would eat the last try before the TTL ends.
 pub(crate) fn keepalive_after(ttl: Duration, word: u64) -> Duration {
     let third = millis(ttl) / 3;
-    let permille = 800 + below(word, 201);
-    Duration::from_millis((third * permille / 1000).max(1))
+    Duration::from_millis(third - below(word, third / 5 + 1))
 }
 
 /// How long a keepalive may stay unanswered before its stream counts as broken.
@@ -30,11 +29,11 @@ mod tests {
     #[test]
     fn keepalive_table() {
         for (ttl, word, want) in [
-            (15_000, 0, 4_000),
-            (15_000, u64::MAX, 5_000),
+            (15_000, 0, 5_000),
+            (15_000, u64::MAX, 4_000),
             (15_000, u64::MAX / 2, 4_500),
-            (1_000, 0, 266),
-            (1_000, u64::MAX, 333),
+            (1_000, 0, 333),
+            (1_000, u64::MAX, 267),
         ] {
             assert_eq!(
                 keepalive_after(Duration::from_millis(ttl), word),

@@ -157,6 +157,7 @@ impl Servers {
             .into_inner();
         if info.oldest_protocol > PROTOCOL_VERSION || info.newest_protocol < PROTOCOL_VERSION {
             return Err(messages::protocol_not_served(
+                &server.address,
                 info.oldest_protocol,
                 info.newest_protocol,
                 PROTOCOL_VERSION,

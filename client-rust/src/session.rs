@@ -78,16 +78,14 @@ impl Session {
             let text = messages::lost_while_draining(&loss.lease.id);
             return Err(Error::new(Reason::LeaseUnknown, text));
         }
-        self.set_status(
-            State::Registering,
-            &loss.text(None),
-            Some(loss.error.clone()),
-        );
+        self.set_status(State::Registering, &loss.text(), Some(loss.error.clone()));
         shared.stats.reregistrations.add();
         self.register(shared, Some(&loss.lease)).await?;
-        let text = loss.text(self.lease().as_ref());
-        tracing::warn!(registration = %self.subject, "{text} [LEASE_EXPIRED]");
-        self.set_status(State::Active, &text, None);
+        if let Some(next) = self.lease() {
+            let text = loss.replaced_by(&next);
+            tracing::warn!(registration = %self.subject, "{text}");
+            self.set_status(State::Active, &text, None);
+        }
         Ok(())
     }
 
@@ -254,7 +252,7 @@ impl Session {
         let response = tokio::select! {
             response = call => response?,
             () = self.ending() => {
-                let text = messages::closed("update", &self.subject);
+                let text = messages::closed("registration");
                 return Err(Error::new(Reason::Cancelled, text));
             }
         };
@@ -283,7 +281,7 @@ impl Session {
     fn finish_chosen(&self, failed: Option<Error>) {
         let state = self.end_state();
         let error = if state == State::Closed {
-            let text = messages::closed("registration", &self.subject);
+            let text = messages::closed("registration");
             Some(Error::new(Reason::Closed, text))
         } else {
             failed

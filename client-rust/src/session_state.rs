@@ -40,9 +40,17 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    pub(crate) fn text(&self, next: Option<&Lease>) -> String {
-        let next = next.map(|l| l.id.as_str());
-        messages::lease_lost(&self.lease.id, self.ago, self.asleep, next)
+    /// What to say while nothing took the lease's place.
+    pub(crate) fn text(&self) -> String {
+        messages::lease_gone(&self.lease.id)
+    }
+
+    /// What to say once this lease took its place.
+    pub(crate) fn replaced_by(&self, next: &Lease) -> String {
+        match self.ago {
+            Some(ago) if self.asleep => messages::lease_expired(&self.lease.id, ago, &next.id),
+            _ => messages::lease_lost(&self.lease.id, &next.id),
+        }
     }
 }
 
@@ -186,7 +194,7 @@ impl Session {
 
     /// The driver is gone, perhaps before its end: whatever waits for it must not wait for ever.
     pub(crate) fn abandon(&self) {
-        let text = messages::closed("registration", &self.subject);
+        let text = messages::closed("registration");
         let error = Error::new(Reason::Closed, text);
         self.set_status(RegistrationState::Closed, "", Some(error));
         self.settle();
@@ -326,7 +334,7 @@ impl Session {
             _ if inner.acked >= version => Flushed::Yes,
             Some((refused, e)) if *refused >= version => Flushed::Refused(e.clone()),
             _ if status.state.is_final() => {
-                let closed = messages::closed("flush", &self.subject);
+                let closed = messages::closed("registration");
                 let closed = Error::new(Reason::Closed, closed);
                 Flushed::Refused(status.error.unwrap_or(closed))
             }
@@ -362,7 +370,7 @@ impl Session {
         let status = self.status();
         let mut inner = self.lock();
         if inner.end_state.is_some() || status.state.is_final() {
-            let closed = Error::new(Reason::Closed, messages::closed("drain", &self.subject));
+            let closed = Error::new(Reason::Closed, messages::closed("registration"));
             return Err(status.error.unwrap_or(closed));
         }
         if inner.lost.is_some() || inner.lease.is_none() {

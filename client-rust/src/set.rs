@@ -1,7 +1,7 @@
 //! The set of entries that a client holds of one view, and how updates change it. Pure.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use muster_proto::v1;
@@ -71,8 +71,10 @@ impl Set {
         services: Vec<v1::ServiceState>,
         removals: Vec<v1::Removal>,
     ) -> Result<(Set, Vec<Gone>), Malformed> {
+        let removed = Removed::of(removals)?;
+        removed.check_disjoint(&instances, &services)?;
         let mut next = self.clone();
-        let gone = next.remove(removals)?;
+        let gone = next.remove(&removed);
         next.upsert(instances, services)?;
         Ok((next, gone))
     }
@@ -105,38 +107,85 @@ impl Set {
     }
 
     /// Takes entries out. Keys that the set does not have are ignored: the digest decides.
-    fn remove(&mut self, removals: Vec<v1::Removal>) -> Result<Vec<Gone>, Malformed> {
-        let mut instances = BTreeMap::new();
-        let mut services = BTreeMap::new();
-        for r in removals {
-            let key = r
-                .key
-                .ok_or_else(|| Malformed("a removal without key".into()))?;
-            match v1::EntryKind::try_from(r.kind) {
-                Ok(v1::EntryKind::Instance) => {
-                    instances.insert(InstanceKey::from(key), RemovalReason::from_wire(r.reason));
-                }
-                Ok(v1::EntryKind::ServiceState) => {
-                    services.insert(ServiceName::new(key.namespace, key.service), ());
-                }
-                _ => return Err(Malformed(format!("a removal of kind {}", r.kind))),
-            }
-        }
+    fn remove(&mut self, removed: &Removed) -> Vec<Gone> {
         let digest = &mut self.digest;
-        if !services.is_empty() {
+        if !removed.services.is_empty() {
             self.services
-                .retain(|e| keep(!services.contains_key(&e.value.name), e.hash, digest));
+                .retain(|e| keep(!removed.services.contains(&e.value.name), e.hash, digest));
         }
         let mut gone = Vec::new();
-        if !instances.is_empty() {
+        if !removed.instances.is_empty() {
             self.instances.retain(|e| {
-                let reason = instances.get(&e.value.key);
+                let reason = removed.instances.get(&e.value.key);
                 gone.extend(reason.map(|r| (e.value.key.clone(), *r)));
                 keep(reason.is_none(), e.hash, digest)
             });
         }
-        Ok(gone)
+        gone
     }
+}
+
+/// The removals of a delta, by key.
+#[derive(Default)]
+struct Removed {
+    instances: BTreeMap<InstanceKey, RemovalReason>,
+    services: BTreeSet<ServiceName>,
+}
+
+impl Removed {
+    fn of(removals: Vec<v1::Removal>) -> Result<Removed, Malformed> {
+        let mut all = Removed::default();
+        for r in removals {
+            let key = r
+                .key
+                .ok_or_else(|| Malformed("a removal without key".into()))?;
+            let new = match v1::EntryKind::try_from(r.kind) {
+                Ok(v1::EntryKind::Instance) => {
+                    let reason = RemovalReason::from_wire(r.reason);
+                    all.instances.insert(key.into(), reason).is_none()
+                }
+                Ok(v1::EntryKind::ServiceState) => {
+                    let name = ServiceName::new(key.namespace, key.service);
+                    all.services.insert(name)
+                }
+                _ => return Err(Malformed(format!("a removal of kind {}", r.kind))),
+            };
+            if !new {
+                return Err(twice());
+            }
+        }
+        Ok(all)
+    }
+
+    /// An entry occurs at most once in an update, be it changed or removed.
+    fn check_disjoint(
+        &self,
+        instances: &[v1::Instance],
+        services: &[v1::ServiceState],
+    ) -> Result<(), Malformed> {
+        let both = !self.instances.is_empty()
+            && instances.iter().any(|i| {
+                let key = InstanceKey {
+                    namespace: i.namespace.clone(),
+                    service: i.service.clone(),
+                    instance_id: i.instance_id.clone(),
+                };
+                self.instances.contains_key(&key)
+            });
+        let both_states = !self.services.is_empty()
+            && services.iter().any(|s| {
+                let name = ServiceName::new(&s.namespace, &s.service);
+                self.services.contains(&name)
+            });
+        if both || both_states {
+            return Err(twice());
+        }
+        Ok(())
+    }
+}
+
+fn twice() -> Malformed {
+    Malformed("an entry occurs twice".into())
 }
 
 fn keep(keep: bool, hash: u64, digest: &mut Digest) -> bool {
@@ -158,7 +207,7 @@ fn merge<T, K: Ord>(
     }
     new.sort_by(|a, b| key(&a.value).cmp(key(&b.value)));
     if new.windows(2).any(|w| key(&w[0].value) == key(&w[1].value)) {
-        return Err(Malformed("an entry occurs twice".into()));
+        return Err(twice());
     }
     new.iter().for_each(|e| digest.add(e.hash));
     let old = std::mem::take(list);
@@ -226,6 +275,10 @@ mod tests {
         let mut bad = removal(1);
         bad.kind = 0;
         assert!(Set::default().after(vec![], vec![], vec![bad]).is_err());
+        let both = Set::default().after(vec![instance(1, 1)], vec![], vec![removal(1)]);
+        assert!(both.is_err());
+        let again = Set::default().after(vec![], vec![], vec![removal(1), removal(1)]);
+        assert!(again.is_err());
         let mut bad = removal(1);
         bad.key = None;
         assert!(Set::default().after(vec![], vec![], vec![bad]).is_err());
@@ -264,6 +317,8 @@ mod tests {
             upserts: BTreeMap<u8, u64>,
             removals: std::collections::BTreeSet<u8>,
         ) {
+            let removals: Vec<u8> =
+                removals.into_iter().filter(|r| !upserts.contains_key(r)).collect();
             let mut model = before.clone();
             for r in &removals {
                 model.remove(r);

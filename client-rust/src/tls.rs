@@ -27,7 +27,9 @@ pub(crate) async fn encrypt(
 
 /// A server without TLS answers the handshake with something that is no TLS message at all.
 fn explained(address: &str, e: io::Error) -> io::Error {
-    let tls = e.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+    let tls = e
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<TlsError>());
     match tls {
         Some(TlsError::InvalidMessage(_)) => io::Error::other(messages::plaintext(address)),
         _ => e,

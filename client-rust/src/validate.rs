@@ -9,6 +9,7 @@ use crate::spec::{EndpointSpec, InstanceSpec};
 
 const NAME_BYTES: usize = 63;
 const ID_BYTES: usize = 128;
+const VERSION_BYTES: usize = 128;
 const ENDPOINTS: usize = 16;
 const METADATA_KEYS: usize = 64;
 const METADATA_BYTES: usize = 16 * 1024;
@@ -313,7 +314,10 @@ fn is_key(value: &str) -> bool {
 }
 
 /// Whether this is a semantic version, by the grammar of semver.org 2.0.0 with numbers in `u64`.
-fn is_semver(text: &str) -> bool {
+pub(crate) fn is_semver(text: &str) -> bool {
+    if text.len() > VERSION_BYTES {
+        return false;
+    }
     let (rest, build) = match text.split_once('+') {
         Some((rest, build)) => (rest, Some(build)),
         None => (text, None),

@@ -61,8 +61,7 @@ impl Watcher {
         let (handle, start) = {
             let mut table = watcher.lock();
             if table.closed {
-                let text = messages::closed("subscribe", &selector.to_string());
-                return Err(Error::new(Reason::Closed, text));
+                return Err(shared.closed_error());
             }
             if let Some(handle) = table.entries.get(&key).and_then(|e| e.handle.upgrade()) {
                 return Ok(handle);
@@ -115,8 +114,8 @@ impl Watcher {
             std::mem::take(&mut table.entries)
         };
         for entry in all.into_values() {
-            let text = messages::closed("watch", &entry.watched.selector.to_string());
-            entry.watched.finish(Error::new(Reason::Closed, text));
+            let error = Error::new(Reason::Closed, messages::closed("client"));
+            entry.watched.finish(error);
         }
         self.nudge();
     }

@@ -3,11 +3,16 @@
 //! One file per topic; each test is named for the rule that it holds the client to, alike in both
 //! clients.
 
+#[cfg(feature = "tonic-0_14")]
+mod channel;
 mod fake;
 mod fake_network;
 mod fake_services;
 mod keeper;
 mod registration;
+#[cfg(feature = "tonic-0_14-serve")]
+mod serve;
 mod servers;
+mod vectors;
 mod watch;
 mod watch_trouble;

@@ -578,7 +578,7 @@ async fn paused_process_registers_again_and_says_so() {
     }
     assert_eq!(
         reg.status().reason,
-        "lease 0011 expired 41s ago while this process was not running; re-registered as 0012"
+        "lease 0011 expired 41s ago while this process was not running; re-registered as 0012 [LEASE_EXPIRED]"
     );
     assert_eq!(reg.status().state, State::Active);
     client.close().await;

@@ -61,7 +61,7 @@ impl Channel {
         if client.shared().spawn(feeder.run()) {
             return Ok(channel);
         }
-        Err(client.shared().closed_error("channel", &name))
+        Err(client.shared().closed_error())
     }
 }
 
