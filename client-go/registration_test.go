@@ -414,3 +414,22 @@ func TestStatesHaveNames(t *testing.T) {
 		}
 	}
 }
+
+func TestFencedByKeepaliveIsFinalWithoutAsking(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
+		r.OnKeepAlive = func(req *musterv1.KeepAliveRequest) (*musterv1.KeepAliveResponse, error) {
+			return &musterv1.KeepAliveResponse{Sequence: req.GetSequence(), Exceptions: []*musterv1.KeepAliveException{{
+				Kind: &musterv1.KeepAliveException_Lost{Lost: &musterv1.LeaseLost{Reason: musterv1.ErrorReason_ERROR_REASON_FENCED}},
+			}}}, nil
+		}
+		c := newTestClient(t, r)
+		reg := mustRegister(t, c, spec("pay-1"))
+		s := reach(t, reg, Fenced, 10*time.Second)
+		if want := "muster: fenced by a newer lease; giving up [FENCED]"; s.Err.Error() != want {
+			t.Errorf("text %q, want %q", s.Err, want)
+		}
+		if n := len(fakeregistry.Calls[*musterv1.RegisterRequest](r)); n != 1 {
+			t.Errorf("%d registrations, want 1", n)
+		}
+	})
+}

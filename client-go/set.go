@@ -28,24 +28,13 @@ type entry[K any] interface {
 	comparable
 	entryKey() K
 	entryHash() uint64
-	// sameAs tells whether two entries of one key are the same write.
-	sameAs(revision, tag uint64) bool
-	written() (revision, tag uint64)
 }
 
-func (i *Instance) entryKey() Key                   { return i.Key }
-func (i *Instance) entryHash() uint64               { return instanceHash(i) }
-func (i *Instance) written() (revision, tag uint64) { return i.ModifyRevision, i.tag }
-func (i *Instance) sameAs(revision, tag uint64) bool {
-	return i.ModifyRevision == revision && i.tag == tag
-}
+func (i *Instance) entryKey() Key     { return i.Key }
+func (i *Instance) entryHash() uint64 { return instanceHash(i) }
 
-func (s *ServiceState) entryKey() ServiceName           { return s.ServiceName }
-func (s *ServiceState) entryHash() uint64               { return serviceHash(s) }
-func (s *ServiceState) written() (revision, tag uint64) { return s.ModifyRevision, s.tag }
-func (s *ServiceState) sameAs(revision, tag uint64) bool {
-	return s.ModifyRevision == revision && s.tag == tag
-}
+func (s *ServiceState) entryKey() ServiceName { return s.ServiceName }
+func (s *ServiceState) entryHash() uint64     { return serviceHash(s) }
 
 // change is one entry of an update: a new value, or none for a removal.
 type change[K any, E entry[K]] struct {
@@ -54,8 +43,7 @@ type change[K any, E entry[K]] struct {
 }
 
 // applyChanges returns old after changes and how the digest moves. It is false
-// if an entry occurs twice among the changes. Entries that a change writes as
-// they were keep their identity.
+// if an entry occurs twice among the changes.
 func applyChanges[K any, E entry[K]](old []E, changes []change[K, E], compare func(a, b K) int) (result []E, digest uint64, ok bool) {
 	slices.SortFunc(changes, func(a, b change[K, E]) int { return compare(a.key, b.key) })
 	var none E
@@ -67,9 +55,6 @@ func applyChanges[K any, E entry[K]](old []E, changes []change[K, E], compare fu
 		at, found := slices.BinarySearchFunc(old, c.key, func(e E, k K) int { return compare(e.entryKey(), k) })
 		result = append(result, old[:at]...)
 		if found {
-			if before := old[at]; c.value != none && before.sameAs(c.value.written()) {
-				c.value = before
-			}
 			digest -= old[at].entryHash()
 			at++
 		}
@@ -122,7 +107,7 @@ func (s viewSet) replaced(instances []*Instance, services []*ServiceState) (view
 		if i > 0 && instances[i-1].Key == in.Key {
 			return s, false
 		}
-		if old, ok := s.find(in.Key); ok && old.sameAs(in.written()) {
+		if old, ok := s.find(in.Key); ok && old.ModifyRevision == in.ModifyRevision && old.tag == in.tag {
 			instances[i] = old
 		}
 	}

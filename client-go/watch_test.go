@@ -681,3 +681,36 @@ func whole(req *musterv1.WatchRequest, revision uint64, instances ...*musterv1.I
 	h := header(uint64(req.GetSubscriptions()[0].GetSubscriptionId()), revision, instances, nil)
 	return fakeregistry.Snapshot(h, musterv1.SnapshotCause_SNAPSHOT_CAUSE_FIRST, instances, nil)
 }
+
+func TestStreamThatGoesQuietLaterIsReopenedToo(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
+		var quiet atomic.Bool
+		r.EditFrame = func(*musterv1.WatchResponse) bool { return !quiet.Load() }
+		r.Put(instance("pay", "pay-1"))
+		c := newTestClient(t, r)
+		sub := mustSubscribe(t, c, "pay")
+		mustWait(t, sub, 1)
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if n := c.Stats().WatchStreams; n != 1 {
+			t.Fatalf("%d streams while progress arrives, want 1", n)
+		}
+		quiet.Store(true)
+		time.Sleep(idleStreamTimeout - 11*time.Second)
+		quiet.Store(false)
+		time.Sleep(time.Minute)
+		if n := c.Stats().WatchStreams; n != 1 {
+			t.Fatalf("%d streams after a pause shorter than %v, want 1", n, idleStreamTimeout)
+		}
+		quiet.Store(true)
+		time.Sleep(idleStreamTimeout + 6*time.Second)
+		if n := c.Stats().WatchStreams; n < 2 {
+			t.Errorf("a quiet stream was not reopened")
+		}
+		quiet.Store(false)
+		time.Sleep(time.Minute)
+		if got := sub.View().Freshness(); got != Fresh {
+			t.Errorf("freshness %v afterwards", got)
+		}
+	})
+}

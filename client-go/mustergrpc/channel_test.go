@@ -327,9 +327,29 @@ func TestRemovedEndpointFinishesItsStreams(t *testing.T) {
 		if diff := cmp.Diff(map[string]int{"10.0.0.2:80": 20}, spread(t, c, 20)); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
+		if n := w.fleet.connections("10.0.0.1:80"); n != 1 {
+			t.Errorf("%d connections carry the stream, want 1", n)
+		}
 		w.fleet.stop("10.0.0.1:80")
 		if _, err := stream.Recv(); err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("the stream lived until its server stopped, then: %v", err)
+		}
+	})
+}
+
+func TestRemovedEndpointIsDisconnected(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		for _, a := range []string{"1", "2"} {
+			w.fleet.start("10.0.0." + a + ":80")
+			w.put("pay-"+a, "10.0.0."+a+":80")
+		}
+		c := w.channel(t)
+		settle()
+		spread(t, c, 4)
+		w.remove(deregistered, "pay-1")
+		settle()
+		if one, two := w.fleet.connections("10.0.0.1:80"), w.fleet.connections("10.0.0.2:80"); one != 0 || two != 1 {
+			t.Errorf("%d connections to the removed endpoint, %d to the other", one, two)
 		}
 	})
 }
@@ -385,6 +405,27 @@ func TestDrainIsAcknowledgedOnlyWhenNoCallCanFindTheInstance(t *testing.T) {
 		}
 		if diff := cmp.Diff(map[string]int{"10.0.0.2:80": 20}, spread(t, c, 20)); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A view that changes nothing for the channel must still be told as applied:
+// the registry may ask for it.
+func TestViewsThatChangeNothingAreAcknowledgedToo(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.registry.EditFrame = func(f *musterv1.WatchResponse) bool {
+			if p := f.GetProgress(); p != nil {
+				p.Header.AckRequest = &musterv1.AckRequest{}
+			}
+			return true
+		}
+		w.fleet.start("10.0.0.1:80")
+		w.put("pay-1", "10.0.0.1:80")
+		spread(t, w.channel(t), 1)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if n := len(fakeregistry.Calls[*musterv1.AckWatchRequest](w.registry)); n != 1 {
+			t.Errorf("%d acknowledgements, want 1", n)
 		}
 	})
 }

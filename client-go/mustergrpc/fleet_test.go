@@ -38,6 +38,7 @@ type fleet struct {
 	servers   map[string]*grpc.Server
 	served    sync.WaitGroup
 	dials     map[string]int
+	open      map[string]int
 	mute      map[string]bool
 	muted     []net.Conn
 	options   []grpc.ServerOption
@@ -46,7 +47,7 @@ type fleet struct {
 func newFleet(t *testing.T) *fleet {
 	f := &fleet{
 		listeners: map[string]*bufconn.Listener{}, servers: map[string]*grpc.Server{},
-		dials: map[string]int{}, mute: map[string]bool{},
+		dials: map[string]int{}, open: map[string]int{}, mute: map[string]bool{},
 	}
 	t.Cleanup(func() {
 		f.mu.Lock()
@@ -107,7 +108,35 @@ func (f *fleet) dial(ctx context.Context, address string) (net.Conn, error) {
 	if listener == nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
-	return listener.DialContext(ctx)
+	conn, err := listener.DialContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.open[address]++
+	return &countedConn{Conn: conn, closed: func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.open[address]--
+	}}, nil
+}
+
+// countedConn tells when it is closed first.
+type countedConn struct {
+	net.Conn
+	once   sync.Once
+	closed func()
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(c.closed)
+	return c.Conn.Close()
+}
+
+// connections is how many connections to an endpoint are open.
+func (f *fleet) connections(address string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open[address]
 }
 
 func (f *fleet) dialled(address string) int {
