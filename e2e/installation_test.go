@@ -85,8 +85,14 @@ func (in *installation) greeter(language fleet.Language, o fleet.GreeterOptions)
 // answers of these instances.
 func (in *installation) call(languages []fleet.Language, ids ...string) {
 	in.t.Helper()
+	in.callWith(fleet.CallerOptions{Workers: workers}, languages, ids...)
+}
+
+// callWith is call with options.
+func (in *installation) callWith(o fleet.CallerOptions, languages []fleet.Language, ids ...string) {
+	in.t.Helper()
 	for _, language := range languages {
-		c, err := in.fleet.StartCaller(language, in.server.Address, fleet.CallerOptions{Workers: workers})
+		c, err := in.fleet.StartCaller(language, in.server.Address, o)
 		in.check(err)
 		in.callers = append(in.callers, c)
 	}

@@ -24,6 +24,22 @@ func TestE2ELanguages(t *testing.T) {
 	}
 }
 
+// Streams end in full when their instance drains.
+func TestE2EStreams(t *testing.T) {
+	t.Parallel()
+	for _, offers := range fleet.Languages() {
+		calls := offers.Other()
+		t.Run(string(offers)+" called by "+string(calls), func(t *testing.T) {
+			in := install(t)
+			in.greeter(offers, fleet.GreeterOptions{ID: "stays"})
+			goes := in.greeter(offers, fleet.GreeterOptions{ID: "goes"})
+			streams := fleet.CallerOptions{Workers: workers, Greetings: 100}
+			in.callWith(streams, []fleet.Language{calls}, "stays", "goes")
+			in.wantGracefulEnd(goes)
+		})
+	}
+}
+
 // wantGracefulEnd ends a greeter in order, under load.
 func (in *installation) wantGracefulEnd(g *fleet.Greeter) {
 	in.t.Helper()

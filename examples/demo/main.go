@@ -23,7 +23,10 @@ import (
 // limit bounds the whole demo.
 const limit = 60 * time.Second
 
-var errTooLong = fmt.Errorf("the demo takes longer than %s", limit)
+var (
+	errTooLong     = fmt.Errorf("the demo takes longer than %s", limit)
+	errInterrupted = errors.New("interrupted; everything is cleaned up")
+)
 
 func main() {
 	bin := flag.String("bin", ownFolder(), "folder with the programs that \"make build\" makes")
@@ -32,7 +35,13 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
 	defer cancel()
-	if err := run(ctx, *bin); err != nil {
+	err := run(ctx, *bin)
+	switch {
+	case err == nil:
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
+		os.Exit(130)
+	default:
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		os.Exit(1)
 	}
@@ -66,8 +75,21 @@ func run(ctx context.Context, bin string) (err error) {
 	err = d.play(folder)
 	say.end()
 	if err != nil {
-		return err
+		return reason(ctx, f, err)
 	}
 	d.table(os.Stdout)
 	return d.verdict(os.Stdout)
+}
+
+// reason is why a play ended early. Whatever the play was waiting for matters
+// only if nothing else ended it.
+func reason(ctx context.Context, f *fleet.Fleet, err error) error {
+	switch cause := context.Cause(f.Context); {
+	case cause == nil, errors.Is(cause, errTooLong):
+		return err
+	case ctx.Err() != nil:
+		return errInterrupted
+	default:
+		return cause
+	}
 }

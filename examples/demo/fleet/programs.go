@@ -77,6 +77,8 @@ type CallerOptions struct {
 	Workers int
 	// Rate is calls per second of all workers together.
 	Rate int
+	// Greetings that each call asks for on a stream; 0 makes plain calls.
+	Greetings int
 }
 
 // StartCaller starts a caller and does not wait for it.
@@ -88,6 +90,9 @@ func (f *Fleet) StartCaller(language Language, server string, o CallerOptions) (
 	}
 	if o.Rate != 0 {
 		args = append(args, "--rate", strconv.Itoa(o.Rate))
+	}
+	if o.Greetings != 0 {
+		args = append(args, "--greetings", strconv.Itoa(o.Greetings))
 	}
 	p, err := f.Start(name, name, args...)
 	return &Caller{Process: p, Language: language}, err

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 	"sync"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	muster "github.com/muster-registry/muster/client-go"
@@ -57,14 +60,40 @@ func call(ctx context.Context, greeter greeterv1.GreeterServiceClient, c config,
 		case <-ticks.C:
 		}
 		callCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
-		answer, err := greeter.Greet(callCtx, &greeterv1.GreetRequest{Name: c.name})
+		id, err := greet(callCtx, greeter, c)
 		cancel()
 		if err == nil {
-			totals.answered(answer.GetInstanceId())
+			totals.answered(id)
 			continue
 		}
 		totals.fail()
 		tellFailed(err)
+	}
+}
+
+// greet makes one call and returns who answered it.
+func greet(ctx context.Context, greeter greeterv1.GreeterServiceClient, c config) (string, error) {
+	if c.greetings == 0 {
+		answer, err := greeter.Greet(ctx, &greeterv1.GreetRequest{Name: c.name})
+		return answer.GetInstanceId(), err
+	}
+	stream, err := greeter.GreetMany(ctx, &greeterv1.GreetManyRequest{Name: c.name, Count: uint32(c.greetings)})
+	if err != nil {
+		return "", err
+	}
+	var id string
+	for number := uint(0); ; number++ {
+		answer, err := stream.Recv()
+		switch {
+		case err == nil:
+			id = answer.GetInstanceId()
+		case !errors.Is(err, io.EOF):
+			return "", err
+		case number != c.greetings:
+			return "", status.Errorf(codes.DataLoss, "%d of %d greetings came", number, c.greetings)
+		default:
+			return id, nil
+		}
 	}
 }
 

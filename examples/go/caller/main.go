@@ -24,6 +24,7 @@ import (
 type config struct {
 	servers, service, name string
 	rate, workers          int
+	greetings              uint
 	timeout, interval      time.Duration
 }
 
@@ -34,6 +35,7 @@ func flags() (config, error) {
 	flag.StringVar(&c.name, "name", "caller", "name by which the registry knows this client")
 	flag.IntVar(&c.rate, "rate", 200, "calls per second, of all workers together")
 	flag.IntVar(&c.workers, "workers", 4, "calls at the same time")
+	flag.UintVar(&c.greetings, "greetings", 0, "greetings that each call asks for on a stream; 0 makes plain calls")
 	flag.DurationVar(&c.timeout, "timeout", time.Second, "deadline of one call")
 	flag.DurationVar(&c.interval, "interval", 100*time.Millisecond, "time between sums")
 	flag.Parse()

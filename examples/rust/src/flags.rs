@@ -55,11 +55,20 @@ impl Flags {
     /// # Errors
     /// The value is none.
     pub fn number(&mut self, name: &'static str, default: u32) -> Result<u32, String> {
-        let text = self.text(name, &default.to_string());
-        match text.parse() {
-            Ok(number) if number > 0 => Ok(number),
-            _ => Err(refused(name, &text, "a whole number of at least 1")),
+        match self.count(name, default) {
+            Ok(0) => Err(refused(name, 0, "a whole number of at least 1")),
+            result => result,
         }
+    }
+
+    /// A whole number, 0 included.
+    ///
+    /// # Errors
+    /// The value is none.
+    pub fn count(&mut self, name: &'static str, default: u32) -> Result<u32, String> {
+        let text = self.text(name, &default.to_string());
+        text.parse()
+            .map_err(|_| refused(name, &text, "a whole number"))
     }
 
     /// A duration such as `15s` or `100ms`, longer than nothing.
@@ -125,6 +134,12 @@ mod tests {
             flags(&["--rate", "0"])
                 .expect("a flag")
                 .number("rate", 1)
+                .is_err()
+        );
+        assert!(
+            flags(&["--rate", "-1"])
+                .expect("a flag")
+                .count("rate", 1)
                 .is_err()
         );
         for bad in ["5", "0s", "xs", "s"] {

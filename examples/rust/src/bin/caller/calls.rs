@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use muster_client::{Source, Subscription, tonic_0_14::Channel};
-use muster_examples::greeter::GreetRequest;
 use muster_examples::greeter::greeter_service_client::GreeterServiceClient;
+use muster_examples::greeter::{GreetManyRequest, GreetRequest};
 use muster_examples::jsonl;
 use serde::Serialize;
 use serde_json::json;
@@ -49,6 +49,8 @@ pub(crate) struct Worker {
     pub(crate) name: String,
     pub(crate) pause: Duration,
     pub(crate) timeout: Duration,
+    /// Greetings that each call asks for on a stream; 0 makes plain calls.
+    pub(crate) greetings: u32,
     pub(crate) totals: Arc<Totals>,
 }
 
@@ -62,24 +64,42 @@ impl Worker {
                 () = &mut end => return Ok(()),
                 _ = ticks.tick() => {}
             }
-            let mut request = Request::new(GreetRequest {
-                name: self.name.clone(),
-            });
-            request.set_timeout(self.timeout);
-            match self.greeter.greet(request).await {
-                Ok(answer) => {
-                    let id = answer.into_inner().instance_id;
-                    self.totals.count(|counts| {
-                        counts.ok += 1;
-                        *counts.by_instance.entry(id).or_default() += 1;
-                    });
-                }
+            match self.greet().await {
+                Ok(id) => self.totals.count(|counts| {
+                    counts.ok += 1;
+                    *counts.by_instance.entry(id).or_default() += 1;
+                }),
                 Err(status) => {
                     self.totals.count(|counts| counts.failed += 1);
                     tell_failed(&status);
                 }
             }
         }
+    }
+
+    /// Makes one call and returns who answered it.
+    async fn greet(&mut self) -> Result<String, Status> {
+        let name = self.name.clone();
+        let count = self.greetings;
+        if count == 0 {
+            let mut request = Request::new(GreetRequest { name });
+            request.set_timeout(self.timeout);
+            return Ok(self.greeter.greet(request).await?.into_inner().instance_id);
+        }
+        let mut request = Request::new(GreetManyRequest { name, count });
+        request.set_timeout(self.timeout);
+        let mut stream = self.greeter.greet_many(request).await?.into_inner();
+        let (mut id, mut number) = (String::new(), 0);
+        while let Some(answer) = stream.message().await? {
+            id = answer.instance_id;
+            number += 1;
+        }
+        if number == count {
+            return Ok(id);
+        }
+        Err(Status::data_loss(format!(
+            "{number} of {count} greetings came"
+        )))
     }
 }
 

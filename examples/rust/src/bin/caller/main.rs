@@ -45,6 +45,7 @@ async fn run() -> Result<(), BoxError> {
     let name = flags.text("name", "caller");
     let rate = flags.number("rate", 200)?;
     let workers = flags.number("workers", 4)?;
+    let greetings = flags.count("greetings", 0)?;
     let timeout = flags.duration("timeout", "1s")?;
     let interval = flags.duration("interval", "100ms")?;
     flags.done()?;
@@ -71,6 +72,7 @@ async fn run() -> Result<(), BoxError> {
             name: name.clone(),
             pause: Duration::from_secs(1) * workers / rate,
             timeout,
+            greetings,
             totals: Arc::clone(&totals),
         };
         tasks.spawn(worker.run(shutdown.clone()));
