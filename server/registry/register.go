@@ -16,6 +16,7 @@ import (
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/fault"
 	"github.com/muster-registry/muster/server/health"
+	"github.com/muster-registry/muster/server/lease"
 	"github.com/muster-registry/muster/server/record"
 	"github.com/muster-registry/muster/server/store"
 	"github.com/muster-registry/muster/server/view"
@@ -31,27 +32,31 @@ type Caller struct {
 
 // Register registers instances under one new lease. The request has been
 // validated and normalised.
-func (r *Registry) Register(ctx context.Context, req *musterv1.RegisterRequest, _ Caller) (*musterv1.RegisterResponse, error) {
+func (r *Registry) Register(ctx context.Context, req *musterv1.RegisterRequest, c Caller) (*musterv1.RegisterResponse, error) {
 	g := &registering{req: req, leaseID: newLeaseID(), now: time.Now()}
 	revision, err := r.change(ctx, g.decide)
 	if err != nil {
 		return nil, err
 	}
-	v := r.View()
-	if g.retryOf != nil {
-		return registered(r.ClusterID(), v.Epoch, g.retryOf.Incarnation, g.retryOf), nil
-	}
 	l := &view.Lease{ID: g.leaseID, Incarnation: revision, Lease: g.lease}
-	return registered(r.ClusterID(), g.lease.GetEpoch(), revision, l), nil
-}
-
-func registered(clusterID string, epoch, revision uint64, l *view.Lease) *musterv1.RegisterResponse {
+	if g.retryOf != nil {
+		l = g.retryOf
+		// The answer to a retry promises a TTL from when the retry was sent.
+		if r.leases.Confirm(l.ID, time.Now()) != lease.Confirmed {
+			return nil, fault.New(musterv1.ErrorReason_ERROR_REASON_CONFLICT,
+				"the first attempt made a lease that is expiring at this moment; try again")
+		}
+	}
+	for _, in := range g.takenOver {
+		r.log.Info("instance taken over", "instance", in.InstanceName.String(), "from_incarnation", in.Incarnation,
+			"incarnation", l.Incarnation, "actor", c.Actor)
+	}
 	return &musterv1.RegisterResponse{
 		Lease: &musterv1.Lease{
 			LeaseId: l.ID, Incarnation: l.Incarnation, Epoch: l.GetEpoch(), Ttl: durationpb.New(ttl(l)),
 		},
-		ClusterId: clusterID, Epoch: epoch, Revision: revision,
-	}
+		ClusterId: r.ClusterID(), Epoch: l.GetEpoch(), Revision: l.Incarnation,
+	}, nil
 }
 
 func newLeaseID() string {
@@ -71,8 +76,9 @@ type registering struct {
 	now     time.Time
 
 	// Results of the last decision.
-	lease   *record.Lease
-	retryOf *view.Lease
+	lease     *record.Lease
+	retryOf   *view.Lease
+	takenOver []*view.Instance
 }
 
 // claim is what the rules of Register say of one instance.
@@ -115,7 +121,7 @@ func newer(p *musterv1.PreviousLease, present *view.Lease) bool {
 }
 
 func (g *registering) decide(v *view.View) (*store.Mutation, error) {
-	g.retryOf = nil
+	g.retryOf, g.takenOver = nil, nil
 	replaced, err := g.judgeAll(v)
 	if err != nil || g.retryOf != nil {
 		return nil, err
@@ -144,10 +150,10 @@ func (g *registering) decide(v *view.View) (*store.Mutation, error) {
 }
 
 // judgeAll applies the rules to every instance, and returns the leases that
-// lose some.
-func (g *registering) judgeAll(v *view.View) ([]*view.Lease, error) {
-	var replaced []*view.Lease
-	var exists []*view.Instance
+// lose some. A retry decides for all: the first attempt was whole, whatever
+// became of single instances since.
+func (g *registering) judgeAll(v *view.View) (replaced []*view.Lease, err error) {
+	var exists, newer []*view.Instance
 	for _, in := range g.req.GetInstances() {
 		present := v.Instance(nameOf(in))
 		var l *view.Lease
@@ -157,19 +163,25 @@ func (g *registering) judgeAll(v *view.View) ([]*view.Lease, error) {
 		switch judge(l, g.req) {
 		case claimCreate:
 		case claimRetry:
-			g.retryOf = l
+			g.retryOf, g.takenOver = l, nil
 			return nil, nil
 		case claimReplace:
+			if g.req.GetTakeOver() != nil {
+				g.takenOver = append(g.takenOver, present)
+			}
 			if !slices.Contains(replaced, l) {
 				replaced = append(replaced, l)
 			}
 		case claimExists:
 			exists = append(exists, present)
 		case claimFenced:
-			return nil, fenced(present)
+			newer = append(newer, present)
 		}
 	}
-	if len(exists) > 0 {
+	switch {
+	case len(newer) > 0:
+		return nil, fenced(newer[0])
+	case len(exists) > 0:
 		return nil, alreadyExists(exists)
 	}
 	return replaced, nil

@@ -34,7 +34,11 @@ func (r *Registry) Update(ctx context.Context, req *musterv1.UpdateRequest, chec
 		if slices.Contains(req.GetUpdateMask().GetPaths(), "self_health") {
 			setSlot(next, selfSlot(req.GetInstance().GetSelfHealth(), now))
 		}
-		return rewrite(in, next, 0, now), nil
+		deadline := in.DrainDeadlineMS
+		if next.GetLifecycle() != musterv1.Lifecycle_LIFECYCLE_DRAINING {
+			deadline = 0
+		}
+		return rewrite(in, next, deadline, now), nil
 	})
 	return r.View().Epoch, revision, err
 }
