@@ -19,11 +19,7 @@ Calls on their way to it are not waited for; "muster drain" first does that.`,
 	}
 	lease := a.leaseFlag(cmd)
 	cmd.RunE = a.runE(func(ctx context.Context, args []string) error {
-		key, err := parseInstance(args[0])
-		if err != nil {
-			return err
-		}
-		id, err := lease()
+		key, id, err := lease(args[0])
 		if err != nil {
 			return err
 		}

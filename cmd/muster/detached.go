@@ -15,10 +15,7 @@ import (
 )
 
 // registerDetached registers an instance, prints its lease and leaves it.
-func (a *app) registerDetached(ctx context.Context, spec *musterv1.Instance, o registerOptions, ttlGiven bool) error {
-	if !ttlGiven {
-		return usage("--detach needs --ttl, such as --ttl 1h: nothing keeps the instance alive, so it expires after that")
-	}
+func (a *app) registerDetached(ctx context.Context, spec *musterv1.Instance, o registerOptions) error {
 	req := &musterv1.RegisterRequest{
 		Instances: []*musterv1.Instance{spec}, Ttl: durationpb.New(o.ttl), RequestId: rand.Text(),
 	}

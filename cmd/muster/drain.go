@@ -31,11 +31,7 @@ instance stays drained; running the command again waits again.`,
 	lease := a.leaseFlag(cmd)
 	wait := cmd.Flags().Duration("wait", drainWait, "how long to wait for watchers, up to 10m")
 	cmd.RunE = a.runE(func(ctx context.Context, args []string) error {
-		key, err := parseInstance(args[0])
-		if err != nil {
-			return err
-		}
-		id, err := lease()
+		key, id, err := lease(args[0])
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -53,14 +54,13 @@ A lease is a secret of its holder.`,
 	instance := addInstanceFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&id, "id", "", "`name` of the instance within the service (default: the service's name and a random number)")
-	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "how long it stays registered without keepalive, 1s to 1h")
-	flags.DurationVar(&o.wait, "wait", drainWait, "how long the drain at the end waits for watchers")
-	flags.BoolVar(&o.noDrain, "no-drain", false, "deregister at the end without draining")
-	flags.BoolVar(&o.detach, "detach", false, "print the lease and end; nothing keeps the instance alive; needs --ttl")
-	flags.BoolVar(&o.takeOver, "take-over", false, "with --detach: replace an instance of the same id")
+	o.addTo(flags)
 	cmd.RunE = a.runE(func(ctx context.Context, args []string) error {
 		name, err := parseService(args[0])
 		if err != nil {
+			return err
+		}
+		if err = o.check(flags.Changed("ttl")); err != nil {
 			return err
 		}
 		if id == "" {
@@ -72,16 +72,33 @@ A lease is a secret of its holder.`,
 		if err != nil {
 			return err
 		}
-		if o.ttl < minTTL || o.ttl > maxTTL || o.ttl%time.Millisecond != 0 {
-			return usage("--ttl: %s is not allowed; give 1s to 1h in whole milliseconds, such as 30s", o.ttl)
-		}
-		if o.wait <= 0 {
-			return usage("--wait: %s is not allowed; give a positive duration, such as 5s, or --no-drain", o.wait)
-		}
 		if o.detach {
-			return a.registerDetached(ctx, spec, o, flags.Changed("ttl"))
+			return a.registerDetached(ctx, spec, o)
 		}
 		return a.registerAttached(ctx, spec, o)
 	})
 	return cmd
+}
+
+func (o *registerOptions) addTo(flags *pflag.FlagSet) {
+	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "how long it stays registered without keepalive, 1s to 1h")
+	flags.DurationVar(&o.wait, "wait", drainWait, "how long the drain at the end waits for watchers")
+	flags.BoolVar(&o.noDrain, "no-drain", false, "deregister at the end without draining")
+	flags.BoolVar(&o.detach, "detach", false, "print the lease and end; nothing keeps the instance alive; needs --ttl")
+	flags.BoolVar(&o.takeOver, "take-over", false, "with --detach: replace an instance of the same id")
+}
+
+func (o *registerOptions) check(ttlGiven bool) error {
+	switch {
+	case o.ttl < minTTL || o.ttl > maxTTL || o.ttl%time.Millisecond != 0:
+		return usage("--ttl: %s is not allowed; give 1s to 1h in whole milliseconds, such as 30s", o.ttl)
+	case o.wait <= 0:
+		return usage("--wait: %s is not allowed; give a positive duration, such as 5s, or --no-drain", o.wait)
+	case o.detach && !ttlGiven:
+		return usage("--detach needs --ttl, such as --ttl 1h: nothing keeps the instance alive, so it expires after that")
+	case o.takeOver && !o.detach:
+		return usage("--take-over goes with --detach; without it an instance of the same id is taken over anyway")
+	default:
+		return nil
+	}
 }

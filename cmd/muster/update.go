@@ -26,11 +26,7 @@ a program registered is changed by that program.`,
 	flags := addInstanceFlags(cmd)
 	cmd.MarkFlagsRequiredTogether("region", "zone")
 	cmd.RunE = a.runE(func(ctx context.Context, args []string) error {
-		key, err := parseInstance(args[0])
-		if err != nil {
-			return err
-		}
-		id, err := lease()
+		key, id, err := lease(args[0])
 		if err != nil {
 			return err
 		}
