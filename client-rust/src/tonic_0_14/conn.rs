@@ -1,7 +1,7 @@
 //! One HTTP/2 connection: opening it, sending on it, driving it to its end.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker};
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::SendStream;
 use h2::client::{Connection, ResponseFuture, SendRequest};
 use http::Request;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::sleep;
 
 use super::connect::{Connector, Io};
 use super::endpoint::EndpointKey;
@@ -129,16 +129,22 @@ impl Drop for Driver {
 /// Opens a connection and returns once the peer has spoken HTTP/2: a server that merely accepts
 /// is not ready. The error tells the cause, not the address.
 pub(crate) async fn open(origin: Origin, limit: Duration) -> Result<(Conn, Driver), String> {
-    let until = Instant::now() + limit;
     let ms = limit.as_millis();
+    // One timer for both parts. It takes any limit; adding to an instant would not.
+    let mut over = pin!(sleep(limit));
     let connecting = origin.connector.connect(&origin.key, &origin.authority);
-    let io = timeout_at(until, connecting)
-        .await
-        .map_err(|_| format!("not connected within {ms} ms"))?
-        .map_err(|error| error.to_string())?;
-    timeout_at(until, speak(origin, io))
-        .await
-        .map_err(|_| format!("connected, but the peer sent no HTTP/2 settings within {ms} ms"))?
+    let io = tokio::select! {
+        biased;
+        io = connecting => io.map_err(|error| error.to_string())?,
+        () = &mut over => return Err(format!("not connected within {ms} ms")),
+    };
+    tokio::select! {
+        biased;
+        opened = speak(origin, io) => opened,
+        () = over => Err(format!(
+            "connected, but the peer sent no HTTP/2 settings within {ms} ms"
+        )),
+    }
 }
 
 /// Exchanges settings with the peer.

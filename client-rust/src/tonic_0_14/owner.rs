@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::uri::{Authority, Scheme};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::conn::Origin;
 use super::connect::Connector;
@@ -75,7 +74,7 @@ impl Owner {
     /// flight have ended.
     pub(crate) async fn run(mut self, mut life: watch::Receiver<Life>) {
         let limit = self.settings.first_view_wait;
-        let late = tokio::time::sleep_until(Instant::now() + limit);
+        let late = tokio::time::sleep(limit);
         tokio::pin!(late);
         self.apply().await;
         let mut has_source = true;

@@ -156,3 +156,30 @@ impl fmt::Debug for ResponseBody {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn cancelled_is_the_deadline_once_the_time_is_over() {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", HeaderValue::from_static("50m"));
+        let budget = Deadline::start(&headers).map(|deadline| deadline.budget);
+        let status = |code: &'static str, budget| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-status", HeaderValue::from_static(code));
+            headers.insert("grpc-status-details-bin", HeaderValue::from_static("!"));
+            tidy(&mut headers, budget);
+            assert!(!headers.contains_key("grpc-status-details-bin"));
+            headers["grpc-status"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(status("1", budget), "1", "there is time left");
+        tokio::time::advance(Duration::from_millis(50)).await;
+        assert_eq!(status("1", budget), "4");
+        assert_eq!(status("5", budget), "5", "another answer is an answer");
+        assert_eq!(status("1", None), "1");
+    }
+}

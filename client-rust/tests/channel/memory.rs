@@ -132,6 +132,8 @@ pub(crate) enum Does {
     Ends(&'static str),
     /// Ends the call after one message with details that are not base64.
     EndsBadly,
+    /// The same without a message, all in the headers.
+    EndsBadlyAtOnce,
 }
 
 /// A server of any number of connections.
@@ -299,7 +301,8 @@ impl Peer {
             Does::Ends(code) => end(&mut respond, code),
             Does::Refuses => respond.send_reset(Reason::REFUSED_STREAM),
             Does::Cancels => respond.send_reset(Reason::CANCEL),
-            Does::EndsBadly => answer_badly(&mut respond),
+            Does::EndsBadly => answer_badly(&mut respond, true),
+            Does::EndsBadlyAtOnce => answer_badly(&mut respond, false),
             Does::Hangs => {
                 drop(std::future::poll_fn(|cx| respond.poll_reset(cx)).await);
             }
@@ -384,14 +387,20 @@ fn end(respond: &mut SendResponse<Bytes>, code: &'static str) {
     drop(respond.send_response(response, true));
 }
 
-fn answer_badly(respond: &mut SendResponse<Bytes>) {
+fn answer_badly(respond: &mut SendResponse<Bytes>, with_message: bool) {
     let mut all = trailers("5");
     all.insert("grpc-message", HeaderValue::from_static("sorry"));
     all.insert(
         "grpc-status-details-bin",
         HeaderValue::from_static("not base64!"),
     );
-    let mut stream = respond.send_response(head(), false).unwrap();
-    stream.send_data(frame(b"one"), false).unwrap();
-    stream.send_trailers(all).unwrap();
+    if with_message {
+        let mut stream = respond.send_response(head(), false).unwrap();
+        stream.send_data(frame(b"one"), false).unwrap();
+        stream.send_trailers(all).unwrap();
+    } else {
+        let mut response = head();
+        response.headers_mut().extend(all);
+        respond.send_response(response, true).unwrap();
+    }
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use muster_client::Reason;
-use muster_client::tonic_0_14::{Absence, Channel, ChannelOptions, Endpoint, EndpointSet};
+use muster_client::tonic_0_14::{
+    Absence, Channel, ChannelOptions, Endpoint, EndpointSet, WaitForReady,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 
 use super::client::{Client, Source, applied};
 use super::memory::{Does, Host, Net, Peer};
@@ -151,4 +153,28 @@ async fn a_target_that_is_no_authority() {
         ..ChannelOptions::default()
     };
     Channel::from_source("shop/p y", source, options).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_may_be_without_end() {
+    let net = Net::default();
+    net.set("a:1", Host::Swallows);
+    let source = Source::unknown();
+    let channel = source.channel(ChannelOptions {
+        connect_timeout: Duration::MAX,
+        first_view_wait: Duration::MAX,
+        ..net.options()
+    });
+    let mut client = Client::new(&channel);
+    let mut patient = Request::new("x".into());
+    let wait = WaitForReady::up_to(Duration::MAX);
+    patient.extensions_mut().insert(wait);
+    let call = tokio::spawn(async move { client.send("/t/echo", patient).await });
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    source.weigh(&[("a:1", 1)]);
+    net.attempted("a:1", 1).await;
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    net.peer("b:1", Peer::new("b", Does::Echoes));
+    source.weigh(&[("b:1", 1)]);
+    assert_eq!(call.await.unwrap().unwrap().into_inner(), "xb");
 }

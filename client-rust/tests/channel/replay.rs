@@ -144,7 +144,7 @@ async fn settled() {
 #[tokio::test(start_paused = true)]
 async fn details_that_are_not_base64_cost_nothing_but_themselves() {
     let net = Net::default();
-    net.peer("a:1", Peer::new("a", Does::EndsBadly));
+    let peer = net.peer("a:1", Peer::new("a", Does::EndsBadly));
     let source = Source::of(&["a:1"]);
     let channel = source.channel(net.options());
     let mut client = Client::new(&channel);
@@ -156,4 +156,7 @@ async fn details_that_are_not_base64_cost_nothing_but_themselves() {
         .unwrap();
     assert_eq!(stream.message().await.unwrap().unwrap(), "one");
     assert_eq!(stream.message().await.unwrap_err().code(), Code::NotFound);
+    peer.now_does(Does::EndsBadlyAtOnce);
+    let status = client.unary("/t/echo", "x").await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::NotFound, "sorry"));
 }
