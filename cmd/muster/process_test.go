@@ -44,7 +44,7 @@ type process struct {
 func run(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.CommandContext(t.Context(), os.Args[0], args...), lines: make(chan string, 1_000)}
-	p.cmd.Env = append([]string{beMuster + "=1", "HOME=" + t.TempDir()}, env...)
+	p.cmd.Env = append([]string{beMuster + "=1", "HOME=" + t.TempDir(), "GOCOVERDIR=" + t.TempDir()}, env...)
 	p.cmd.Stdout = &p.stdout
 	stderr, err := p.cmd.StderrPipe()
 	if err == nil {
