@@ -66,7 +66,7 @@ func run(ctx context.Context, bin string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { //nolint:contextcheck // cleaning up is not given up when ctx is
+	defer func() {
 		f.Close()
 		err = errors.Join(err, os.RemoveAll(folder))
 	}()
@@ -84,7 +84,7 @@ func run(ctx context.Context, bin string) (err error) {
 // reason is why a play ended early. Whatever the play was waiting for matters
 // only if nothing else ended it.
 func reason(ctx context.Context, f *fleet.Fleet, err error) error {
-	switch cause := context.Cause(f.Context); {
+	switch cause := context.Cause(f.Context); { //nolint:contextcheck // the fleet knows more than ctx
 	case cause == nil, errors.Is(cause, errTooLong):
 		return err
 	case ctx.Err() != nil:

@@ -81,7 +81,7 @@ func run(ctx context.Context, c config) error {
 	defer subscription.Close()
 
 	// A caller that begins before the first view would only count failures.
-	if _, err := subscription.Wait(ctx, 1); err != nil {
+	if _, err = subscription.Wait(ctx, 1); err != nil {
 		return err
 	}
 	greeter := greeterv1.NewGreeterServiceClient(channel)

@@ -1,7 +1,6 @@
 //! What the programs tell: one JSON object per line on standard output, for other programs to read.
 
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -17,9 +16,7 @@ struct Line<'a, T> {
 /// Whether somebody reads them is none of the program's business.
 pub fn write(event: &str, fields: &impl Serialize) {
     let line = Line {
-        time_us: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX)),
+        time_us: now_us(),
         event,
         fields,
     };
@@ -28,4 +25,14 @@ pub fn write(event: &str, fields: &impl Serialize) {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(&text).and_then(|()| out.flush());
     }
+}
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "lines of several processes are compared by the machine's clock"
+)]
+fn now_us() -> u64 {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
 }
