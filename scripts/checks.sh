@@ -84,7 +84,7 @@ check_buf_lint() {
 check_buf_breaking() {
 	scripts/tools.sh buf
 	local released=proto/released/muster.v1.binpb
-	[[ -f $released ]] || { echo "nothing is released yet"; return 0; }
+	[[ -f $released ]] || { echo "$released is missing: make release-image records it"; return 1; }
 	local now
 	now=$(mktemp --suffix .binpb)
 	buf build proto --path proto/muster/v1 --exclude-source-info -o "$now"
