@@ -29,7 +29,9 @@ type worker struct {
 	wg     sync.WaitGroup
 	once   sync.Once
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// emptied are the services whose state may not say rightly whether they are
+	// empty, with their last removal, or nil where there is none to tell of.
 	emptied map[record.ServiceName]*musterv1.Emptied
 	signal  chan struct{}
 	// judged are the leases whose instances carry the connection's word.
@@ -69,31 +71,38 @@ func (w *worker) poke() {
 }
 
 // noticeEmptied takes note of services that lost their last instance, for
-// tend to write it into their state. At most one note a service.
+// tend to write it into their state, and of those whose state says so though
+// they have one: a registration can commit just before the note does. At most
+// one note a service.
 func (w *worker) noticeEmptied(v *view.View, changes []view.Change) {
 	found := false
 	for i := range changes {
 		c := &changes[i]
-		if !c.Instance || c.After != nil {
-			continue
+		s := v.Service(c.Service)
+		switch {
+		case s == nil || s.State == nil:
+		case s.Len() > 0 && s.State.GetEmptied() != nil:
+			w.noticeOne(c.Service, nil)
+			found = true
+		case s.Len() == 0 && c.Instance && c.After == nil:
+			w.noticeOne(c.Service, &musterv1.Emptied{
+				Reason: c.Reason, InstanceId: c.ID, Revision: c.Revision, Time: timestamppb.Now(),
+			})
+			found = true
 		}
-		if s := v.Service(c.Service); s == nil || s.Len() > 0 {
-			continue
-		}
-		w.noticeOne(c.Service, &musterv1.Emptied{
-			Reason: c.Reason, InstanceId: c.ID, Revision: c.Revision, Time: timestamppb.Now(),
-		})
-		found = true
 	}
 	if found {
 		w.poke()
 	}
 }
 
+// noticeOne keeps the later of two notes.
 func (w *worker) noticeOne(n record.ServiceName, e *musterv1.Emptied) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.emptied[n] = e
+	if known, ok := w.emptied[n]; !ok || known.GetRevision() <= e.GetRevision() {
+		w.emptied[n] = e
+	}
 }
 
 func (w *worker) takeEmptied() map[record.ServiceName]*musterv1.Emptied {
@@ -157,12 +166,16 @@ func (r *Registry) tendOnce(ctx context.Context) time.Duration {
 	return wait
 }
 
-// noticeOldEmpties finds services whose last instance went just before the
-// server did, so that nobody wrote it down, and leases that carry a verdict
-// from before.
+// noticeOldEmpties finds services whose last instance went, or whose first one
+// came, just before the server went, so that nobody wrote it down, and leases
+// that carry a verdict from before.
 func (r *Registry) noticeOldEmpties() {
 	r.View().ServicesFrom("", func(s *view.Service) bool {
-		if s.Len() == 0 && s.State != nil && s.State.GetEmptied() == nil {
+		switch {
+		case s.State == nil:
+		case s.Len() > 0 && s.State.GetEmptied() != nil:
+			r.work.noticeOne(s.Name, nil)
+		case s.Len() == 0 && s.State.GetEmptied() == nil:
 			r.work.noticeOne(s.Name, &musterv1.Emptied{
 				Reason: musterv1.RemovalReason_REMOVAL_REASON_UNKNOWN, Time: timestamppb.Now(),
 			})
@@ -177,15 +190,25 @@ func (r *Registry) noticeOldEmpties() {
 	}
 }
 
+// writeEmptied makes a service's state say whether it is empty; e is the last
+// removal that is known of.
 func (r *Registry) writeEmptied(ctx context.Context, n record.ServiceName, e *musterv1.Emptied) error {
 	_, err := r.change(ctx, func(v *view.View) (*store.Mutation, error) {
 		s := v.Service(n)
-		if s == nil || s.State == nil || s.Len() > 0 || s.State.GetEmptied() != nil {
+		if s == nil || s.State == nil {
 			return nil, nil
 		}
+		said := s.State.GetEmptied()
 		next := &musterv1.ServiceState{
-			Namespace: n.Namespace, Service: n.Service, Policy: s.State.GetPolicy(), Holds: s.State.GetHolds(),
-			Emptied: e, Tag: newTag(),
+			Namespace: n.Namespace, Service: n.Service, Policy: s.State.GetPolicy(), Holds: s.State.GetHolds(), Tag: newTag(),
+		}
+		switch {
+		case s.Len() > 0 && said == nil:
+			return nil, nil
+		case s.Len() == 0 && (e == nil || said != nil && said.GetRevision() >= e.GetRevision()):
+			return nil, nil
+		case s.Len() == 0:
+			next.Emptied = e
 		}
 		return &store.Mutation{
 			Guards: []store.Guard{{Key: n.Key(), Revision: s.State.ModifyRevision}},

@@ -186,6 +186,18 @@ func (h *history) lastRemoval(key string, upTo uint64) musterv1.RemovalReason {
 	return musterv1.RemovalReason_REMOVAL_REASON_UNSPECIFIED
 }
 
+// lastOf is the last removal of a key that begins so.
+func (h *history) lastOf(prefix string) removal {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range slices.Backward(h.removals) {
+		if strings.HasPrefix(r.key, prefix) {
+			return r
+		}
+	}
+	return removal{}
+}
+
 // seen is an entry as a watcher must see it.
 type seen struct {
 	modify, tag uint64

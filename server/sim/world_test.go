@@ -328,6 +328,7 @@ func (w *world) finish() {
 	w.settle()
 	time.Sleep(15 * time.Second) // a Progress at the latest
 	w.settle()
+	w.judgeEmptied()
 	revision, _ := w.history.head()
 	for _, x := range w.watchers {
 		x.mu.Lock()
@@ -338,6 +339,33 @@ func (w *world) finish() {
 		}
 		x.mu.Unlock()
 		x.close()
+	}
+}
+
+// judgeEmptied holds the states of services, when all has come to rest, to
+// whether the services are empty, and to how they became so.
+func (w *world) judgeEmptied() {
+	_, s := w.history.head()
+	for key, e := range s {
+		name, ok := strings.CutPrefix(key, "/v/")
+		if !ok {
+			continue
+		}
+		st := &musterv1.ServiceState{}
+		if err := proto.Unmarshal(e.Value, st); err != nil {
+			w.t.Fatal(err)
+		}
+		instances := 0
+		for k := range s {
+			if strings.HasPrefix(k, "/i/"+name+"/") {
+				instances++
+			}
+		}
+		w.must("emptied", (st.GetEmptied() != nil) == (instances == 0), "%s has %d instances, and its state says %v", name, instances, st.GetEmptied())
+		if r := st.GetEmptied(); r != nil && r.GetReason() != musterv1.RemovalReason_REMOVAL_REASON_UNKNOWN {
+			last := w.history.lastOf("/i/" + name + "/")
+			w.must("emptied/reason", last.key == "/i/"+name+"/"+r.GetInstanceId() && last.reason == r.GetReason(), "%s was emptied by %+v, its state says %v", name, last, r)
+		}
 	}
 }
 
