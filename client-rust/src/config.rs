@@ -75,6 +75,15 @@ impl Config {
         (self.words)()
     }
 
+    /// Whether connections to the registry are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        #[cfg(feature = "tls-ring")]
+        let encrypted = self.tls.is_some();
+        #[cfg(not(feature = "tls-ring"))]
+        let encrypted = false;
+        encrypted
+    }
+
     /// The ceiling of waits between attempts that concern leases.
     pub(crate) fn backoff_cap(&self) -> Duration {
         backoff::lease_cap(self.ttl)

@@ -80,8 +80,7 @@ fn endpoint(config: &Config, address: &str) -> Result<Endpoint, io::Error> {
         .http2_keep_alive_interval(interval)
         .keep_alive_timeout(timeout)
         .keep_alive_while_idle(true);
-    #[cfg(feature = "tls-ring")]
-    if config.tls.is_some() {
+    if config.is_encrypted() {
         // The transport is encrypted by us; only the requests' scheme has to say so.
         let origin = format!("https://{address}").parse::<Uri>();
         return Ok(endpoint.origin(origin.map_err(io::Error::other)?));
