@@ -169,7 +169,9 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.stop()
-	<-served
+	if stopErr := <-served; stopErr != nil {
+		s.log.Warn("the listener did not close cleanly", "error", stopErr)
+	}
 	return err
 }
 

@@ -61,6 +61,7 @@ type Registry struct {
 	waiters map[chan struct{}]uint64 // closed when the revision is reached
 
 	suspects suspects
+	reports  reports
 	broken   atomic.Pointer[error]
 	work     worker
 }
@@ -71,7 +72,7 @@ func New(o Options) *Registry {
 	r := &Registry{
 		store: o.Store, log: o.Log, leases: lease.NewTable(now), start: now,
 		builder: view.NewBuilder(), waiters: map[chan struct{}]uint64{},
-		suspects: newSuspects(), work: newWorker(),
+		suspects: newSuspects(), reports: newReports(), work: newWorker(),
 	}
 	r.hub = hub.New(hub.Options{
 		ClusterID: o.Store.ClusterID(), Limits: o.Limits, History: o.History, Started: now,
@@ -89,7 +90,8 @@ func (r *Registry) Start(ctx context.Context) error {
 	if err := r.ensureEpoch(ctx); err != nil {
 		return fmt.Errorf("beginning the history: %w", err)
 	}
-	r.work.start(r.sweep, r.tend)
+	// They end with Stop, not with the context of the start.
+	r.work.start(context.WithoutCancel(ctx), r.sweep, r.tend)
 	return nil
 }
 
@@ -156,16 +158,22 @@ func (r *Registry) Apply(commits []store.Commit) {
 		return
 	}
 	now := time.Now()
+	var gone []string
 	for _, c := range changes.Leases {
 		if c.After != nil {
 			r.leases.Put(c.After.ID, ttl(c.After), c.After.ModRevision, now)
 		} else {
 			r.leases.Remove(c.Before.ID)
+			gone = append(gone, c.Before.ID)
 		}
 	}
 	// The hub first: whoever sees a revision in View finds it in the hub too.
 	r.hub.Apply(v, changes.Entries, now)
 	r.view.Store(v)
+	// After the view: a keepalive that still found the lease there is undone.
+	for _, id := range gone {
+		r.suspects.forget(id)
+	}
 	r.wake(v.Revision)
 	r.work.noticeEmptied(v, changes.Entries)
 }

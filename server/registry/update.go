@@ -22,13 +22,13 @@ import (
 func (r *Registry) Update(ctx context.Context, req *musterv1.UpdateRequest, check func(*musterv1.Instance) error) (epoch, revision uint64, err error) {
 	now := time.Now()
 	revision, err = r.change(ctx, func(v *view.View) (*store.Mutation, error) {
-		in, err := held(v, nameOf(req.GetInstance()), req.GetLeaseId())
-		if err != nil {
-			return nil, err
+		in, heldErr := held(v, nameOf(req.GetInstance()), req.GetLeaseId())
+		if heldErr != nil {
+			return nil, heldErr
 		}
 		next := validate.Apply(in.Proto(), req.GetInstance(), req.GetUpdateMask())
-		if err := check(next); err != nil {
-			return nil, err
+		if wrong := check(next); wrong != nil {
+			return nil, wrong
 		}
 		next.SelfHealth = nil // it lives on as a slot
 		if slices.Contains(req.GetUpdateMask().GetPaths(), "self_health") {
@@ -92,9 +92,9 @@ func addRewrite(m *store.Mutation, in *view.Instance, next *musterv1.Instance, d
 // Deregister ends instances of a lease, or all of them and the lease.
 func (r *Registry) Deregister(ctx context.Context, req *musterv1.DeregisterRequest, c Caller) (epoch, revision uint64, err error) {
 	revision, err = r.change(ctx, func(v *view.View) (*store.Mutation, error) {
-		in, err := heldAll(v, req.GetLeaseId(), req.GetInstances())
-		if err != nil {
-			return nil, err
+		in, heldErr := heldAll(v, req.GetLeaseId(), req.GetInstances())
+		if heldErr != nil {
+			return nil, heldErr
 		}
 		return removal(v.Lease(req.GetLeaseId()), in, record.Note{
 			Reason: musterv1.RemovalReason_REMOVAL_REASON_DEREGISTERED, Actor: c.Actor, Traceparent: c.Traceparent,

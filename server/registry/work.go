@@ -45,8 +45,8 @@ func newWorker() worker {
 	}
 }
 
-func (w *worker) start(fs ...func(context.Context)) {
-	ctx, cancel := context.WithCancel(context.Background())
+func (w *worker) start(ctx context.Context, fs ...func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
 	w.cancel = cancel
 	for _, f := range fs {
 		w.wg.Go(func() { f(ctx) })

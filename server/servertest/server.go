@@ -83,7 +83,9 @@ func (s *Server) Stop() {
 		return
 	}
 	cancel()
-	<-served
+	if err := <-served; err != nil {
+		s.t.Errorf("serve: %v", err)
+	}
 	if err := srv.Close(); err != nil {
 		s.t.Errorf("close server: %v", err)
 	}
@@ -101,7 +103,9 @@ func (s *Server) Kill() {
 	_ = lis.Close()
 	_ = srv.Close()
 	cancel()
-	<-served
+	if err := <-served; err != nil {
+		s.t.Logf("cut off, as meant: %v", err)
+	}
 }
 
 // Server is the running server.

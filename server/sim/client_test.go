@@ -18,7 +18,6 @@ type user struct {
 	id, service  string
 	wish         wish
 	subscription *muster.Subscription
-	drained      bool
 }
 
 func newUser(w *world, i int) *user {
