@@ -100,7 +100,7 @@ async fn pump(
         if room(&mut stream).await.is_none() {
             return;
         }
-        match next(&mut rest, &mut stream).await {
+        match next(&mut rest).await {
             Next::Data(bytes) => {
                 if stream.send_data(bytes, false).is_err() {
                     return;
@@ -117,7 +117,6 @@ async fn pump(
                 stream.send_reset(Reason::CANCEL);
                 return;
             }
-            Next::Reset => return,
         }
     }
 }
@@ -137,28 +136,21 @@ enum Next {
     Data(Bytes),
     End,
     Failed(Status),
-    Reset,
 }
 
-async fn next(rest: &mut Rest, stream: &mut SendStream<Bytes>) -> Next {
+async fn next(rest: &mut Rest) -> Next {
     if let Some(bytes) = rest.read.pop_front() {
         return Next::Data(bytes);
     }
-    std::future::poll_fn(|cx| {
-        // A source that is silent must not hold a stream that the peer has reset.
-        if stream.poll_reset(cx).is_ready() {
-            return Poll::Ready(Next::Reset);
-        }
-        loop {
-            match std::task::ready!(Pin::new(&mut rest.body).poll_frame(cx)) {
-                None => return Poll::Ready(Next::End),
-                Some(Err(status)) => return Poll::Ready(Next::Failed(status)),
-                Some(Ok(frame)) => match data(frame) {
-                    Some(bytes) => return Poll::Ready(Next::Data(bytes)),
-                    None => continue,
-                },
+    loop {
+        match std::future::poll_fn(|cx| Pin::new(&mut rest.body).poll_frame(cx)).await {
+            None => return Next::End,
+            Some(Err(status)) => return Next::Failed(status),
+            Some(Ok(frame)) => {
+                if let Some(bytes) = data(frame) {
+                    return Next::Data(bytes);
+                }
             }
         }
-    })
-    .await
+    }
 }

@@ -39,7 +39,6 @@ pub(crate) struct Facts {
     /// Why it is not connected, or was not the last time.
     pub(crate) error: Option<Arc<str>>,
     conn: Option<Arc<Conn>>,
-    removed: bool,
 }
 
 impl Facts {
@@ -61,7 +60,6 @@ impl Slot {
                 failures: 0,
                 error: None,
                 conn: None,
-                removed: false,
             }),
         }
     }
@@ -93,24 +91,9 @@ impl Slot {
 
     /// Lets nobody choose this slot any more. Returns the lane if it was shut thereby.
     pub(crate) fn remove(&self) -> Option<Arc<Lane>> {
-        let mut facts = self.facts();
-        facts.removed = true;
-        let conn = facts.conn.take()?;
-        drop(facts);
+        let conn = self.facts().conn.take()?;
         conn.lane.retire();
         Some(Arc::clone(&conn.lane))
-    }
-
-    /// Takes a new connection, unless the slot was removed meanwhile.
-    fn take(&self, conn: Conn) {
-        let mut facts = self.facts();
-        if facts.removed {
-            return;
-        }
-        if facts.weight == 0 {
-            conn.lane.gate.pause();
-        }
-        facts.conn = Some(Arc::new(conn));
     }
 }
 
@@ -206,6 +189,8 @@ impl Task {
             }
         }
         self.pending = Pending::Nothing;
+        // A connection that was opened while the slot was being removed.
+        self.slot.remove();
         while self.drivers.join_next().await.is_some() {}
     }
 
@@ -247,7 +232,7 @@ impl Task {
     fn opened(&mut self, (conn, driver): (Conn, Driver)) {
         self.drivers.spawn(driver);
         self.lane = Some(Arc::clone(&conn.lane));
-        self.slot.take(conn);
+        self.slot.facts().conn = Some(Arc::new(conn));
         self.step(Event::Opened);
     }
 

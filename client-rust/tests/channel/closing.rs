@@ -9,7 +9,7 @@ use muster_client::tonic_0_14::WaitForReady;
 use tokio::time::Instant;
 use tonic::{Code, Request};
 
-use super::client::{Client, Source, in_use, messages, soon, within_ms};
+use super::client::{Client, Source, idle, in_use, messages, soon, within_ms};
 use super::memory::{Does, Host, Net, Peer};
 
 #[tokio::test(start_paused = true)]
@@ -118,6 +118,21 @@ async fn a_dropped_channel_lets_go_of_its_source_before_its_streams_end() {
     drop((channel, client));
     // Whoever feeds it ends then, and no drain waits for it any more.
     soon(source.unused()).await;
+    drop(stream);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_kept_unread_holds_nothing_once_it_has_ended() {
+    let net = Net::default();
+    net.peer("a:1", Peer::new("a", Does::Ends("0")));
+    let source = Source::of(&["a:1"]);
+    let channel = source.channel(net.options());
+    let request = Request::new("x".into());
+    let stream = Client::new(&channel)
+        .server_streaming("/t/repeat", request)
+        .await
+        .unwrap();
+    idle(&channel).await;
     drop(stream);
 }
 

@@ -43,7 +43,17 @@ async fn only_what_the_peer_has_can_be_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_wait_at_a_removed_endpoint_go_elsewhere_at_once() {
+async fn those_who_wait_at_an_endpoint_that_is_drained_go_elsewhere_at_once() {
+    those_who_wait_go_elsewhere(&[("a:1", 0), ("b:1", 1)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_at_an_endpoint_that_is_removed_go_elsewhere_at_once() {
+    those_who_wait_go_elsewhere(&[("b:1", 1)]).await;
+}
+
+/// A call waits for room at the first endpoint, when the set becomes this.
+async fn those_who_wait_go_elsewhere(set: &[(&str, u32)]) {
     let net = Net::default();
     let narrow = net.peer("a:1", Peer::new("a", Does::Starts).streams(1));
     net.peer("b:1", Peer::new("b", Does::Echoes));
@@ -59,8 +69,7 @@ async fn those_who_wait_at_a_removed_endpoint_go_elsewhere_at_once() {
     tokio::task::yield_now().await;
     source.weigh(&[("a:1", 1), ("b:1", 1)]);
     in_use(&channel, 2).await;
-    // Weight 0 rather than removal: the gate shuts, the connection stays.
-    source.weigh(&[("a:1", 0), ("b:1", 1)]);
+    source.weigh(set);
     assert_eq!(soon(waiting).await.unwrap().unwrap(), "xb");
     assert_eq!(narrow.requests().len(), 1);
     narrow.finish();

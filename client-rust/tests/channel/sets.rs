@@ -22,6 +22,7 @@ async fn requests_follow_weights_and_weights_cost_no_connection() {
         ([1, 1, 1], [100, 100, 100]),
         ([1, 1, 8], [30, 30, 240]),
         ([0, 2, 1], [0, 200, 100]),
+        ([1, 1, 0], [150, 150, 0]),
     ] {
         let [a, b, c] = weights;
         let generation = source.weigh(&[("a:1", a), ("b:1", b), ("c:1", c)]);
