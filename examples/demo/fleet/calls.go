@@ -54,8 +54,3 @@ func (c Calls) Why() string {
 	}
 	return strings.Join(lines, "\n")
 }
-
-// Without returns the events, leaving out those that match.
-func Without(events []Event, match func(Event) bool) []Event {
-	return slices.DeleteFunc(slices.Clone(events), match)
-}

@@ -60,8 +60,18 @@ func New(ctx context.Context, bin string) (*Fleet, error) {
 	return f, nil
 }
 
-// Start runs a program of the folder under a name of its own.
+// Start runs a program of the folder under a name of its own. It is to run until
+// it is asked to end.
 func (f *Fleet) Start(name, program string, args ...string) (*Process, error) {
+	return f.start(name, program, args, f.cancel)
+}
+
+// StartShort runs a program that may end by itself.
+func (f *Fleet) StartShort(name, program string, args ...string) (*Process, error) {
+	return f.start(name, program, args, nil)
+}
+
+func (f *Fleet) start(name, program string, args []string, died func(error)) (*Process, error) {
 	notice := func(e Event) {
 		if f.Notice != nil {
 			f.Notice(name, e)
@@ -72,7 +82,7 @@ func (f *Fleet) Start(name, program string, args ...string) (*Process, error) {
 	if err := context.Cause(f.Context); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p, err := start(name, filepath.Join(f.bin, program), args, notice, f.cancel)
+	p, err := start(name, filepath.Join(f.bin, program), args, notice, died)
 	if err != nil {
 		return nil, err
 	}

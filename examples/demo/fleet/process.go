@@ -31,9 +31,10 @@ type Process struct {
 	err   error // how it ended; read after done
 }
 
-// start runs a program. died is called if it ends unasked, once.
+// start runs a program. died is called if it ends unasked, once; nil means that
+// it may.
 func start(name, program string, args []string, notice func(Event), died func(error)) (*Process, error) {
-	p := &Process{Name: name, Journal: newJournal(notice), done: make(chan struct{})}
+	p := &Process{Name: name, Journal: newJournal(notice), done: make(chan struct{}), asked: died == nil}
 	p.cmd = exec.Command(program, args...) //nolint:noctx // its end is the fleet's business
 	p.cmd.Stdout, p.cmd.Stderr = p.Journal, &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -110,3 +110,23 @@ func TestCloseEndsStubbornAndStoppedProcesses(t *testing.T) {
 	}
 	f.Close()
 }
+
+func TestShortProcessesMayEnd(t *testing.T) {
+	f := testFleet(t, "echo 'muster: no' >&2; exit 1\n")
+	p, err := f.StartShort("short", "muster")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := p.Wait(t.Context()); err != nil || status != 1 {
+		t.Errorf("exit status %d, %v", status, err)
+	}
+	if said, err := p.Said(t.Context(), "muster: "); err != nil || said != "muster: no" {
+		t.Errorf("said %q, %v", said, err)
+	}
+	if _, err := p.Said(t.Context(), "yes"); err == nil || !strings.Contains(err.Error(), "muster: no") {
+		t.Errorf("what it did not say: %v", err)
+	}
+	if f.Context.Err() != nil {
+		t.Error("a short process ended the fleet")
+	}
+}

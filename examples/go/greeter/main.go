@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,8 +24,9 @@ import (
 )
 
 type config struct {
-	servers, service, id, version, zone, listen, advertise string
-	ttl                                                    time.Duration
+	servers, service, id, version, zone, host, advertise string
+	port                                                 uint
+	ttl                                                  time.Duration
 }
 
 func flags() config {
@@ -34,7 +36,8 @@ func flags() config {
 	flag.StringVar(&c.id, "id", "", "instance id; empty draws one at random")
 	flag.StringVar(&c.version, "version", "1.0.0", "version to register")
 	flag.StringVar(&c.zone, "zone", "", "zone to register")
-	flag.StringVar(&c.listen, "listen", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
+	flag.StringVar(&c.host, "host", "127.0.0.1", "address to listen on")
+	flag.UintVar(&c.port, "port", 0, "port to listen on; 0 takes a free one")
 	flag.StringVar(&c.advertise, "advertise", "", "address to register; empty is that of the listener")
 	flag.DurationVar(&c.ttl, "ttl", 15*time.Second, "how long the registry waits for a silent process")
 	flag.Parse()
@@ -51,7 +54,7 @@ func main() {
 }
 
 func run(ctx context.Context, c config) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(c.host, strconv.FormatUint(uint64(c.port), 10)))
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,8 @@ impl Flags {
                 .ok_or_else(|| format!("{arg}: flags are written --name value"))?;
             let (name, value) = match name.split_once('=') {
                 Some((name, value)) => (name.to_owned(), value.to_owned()),
+                // Not known, so that `done` tells what is.
+                None if name == "help" => (name.to_owned(), String::new()),
                 None => (
                     name.to_owned(),
                     args.next()

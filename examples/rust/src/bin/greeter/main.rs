@@ -42,12 +42,13 @@ async fn run() -> Result<(), BoxError> {
     let id = flags.text("id", "");
     let version = flags.text("version", "1.0.0");
     let zone = flags.text("zone", "");
-    let listen = flags.text("listen", "127.0.0.1:0");
+    let host = flags.text("host", "127.0.0.1");
+    let port = flags.count("port", 0)?;
     let advertise = flags.text("advertise", "");
     let ttl = flags.duration("ttl", "15s")?;
     flags.done()?;
 
-    let listener = TcpListener::bind(&listen).await?;
+    let listener = TcpListener::bind((host, u16::try_from(port)?)).await?;
     let address = match advertise.as_str() {
         "" => advertise_from(listener.local_addr()?)?,
         given => given.to_owned(),
