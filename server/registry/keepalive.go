@@ -5,15 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/fault"
 	"github.com/muster-registry/muster/server/lease"
-	"github.com/muster-registry/muster/server/record"
-	"github.com/muster-registry/muster/server/store"
-	"github.com/muster-registry/muster/server/view"
 )
 
 // expiringRetry is when to renew again a lease whose expiry is under way: its
@@ -23,14 +19,14 @@ const expiringRetry = 200 * time.Millisecond
 // Keeper is the server's side of one KeepAlive stream. One goroutine owns it.
 type Keeper struct {
 	registry *Registry
-	seen     map[string]struct{}
+	held     map[string]struct{} // leases that were renewed here last; guarded by suspects.mu
 	scratch  []lease.Exception
 }
 
 // OpenKeeper makes a keeper. Close must follow.
 func (r *Registry) OpenKeeper() *Keeper {
 	r.suspects.opened()
-	return &Keeper{registry: r, seen: map[string]struct{}{}}
+	return &Keeper{registry: r, held: map[string]struct{}{}}
 }
 
 // Renew answers one request.
@@ -41,11 +37,7 @@ func (k *Keeper) Renew(ctx context.Context, req *musterv1.KeepAliveRequest) (*mu
 	for _, x := range k.scratch {
 		res.Exceptions = append(res.Exceptions, exception(x))
 	}
-	for _, id := range req.GetLeaseIds() {
-		if _, ok := k.seen[id]; !ok {
-			k.attach(id)
-		}
-	}
+	k.attach(req.GetLeaseIds())
 	for _, rep := range req.GetReports() {
 		x, err := k.report(ctx, req.GetLeaseIds(), rep)
 		if err != nil {
@@ -77,39 +69,24 @@ func exception(x lease.Exception) *musterv1.KeepAliveException {
 	}
 }
 
-// attach takes note that a lease is renewed on this stream.
-func (k *Keeper) attach(id string) {
-	l := k.registry.View().Lease(id)
-	if l == nil {
-		return
-	}
-	k.seen[id] = struct{}{}
-	k.registry.suspects.attach(id, k)
-	if hasSlot(k.registry.View(), l, connectionSource) {
-		k.registry.work.noticeJudged(id)
-		k.registry.work.poke()
+// attach takes note that leases are renewed on this stream.
+func (k *Keeper) attach(ids []string) {
+	r := k.registry
+	for _, id := range r.suspects.attach(ids, k, func(id string) bool { return r.View().Lease(id) != nil }) {
+		// The view is read after it was attached: a verdict that commits
+		// meanwhile is in it, or finds the lease attached.
+		v := r.View()
+		if l := v.Lease(id); l != nil && hasSlot(v, l, connectionSource) {
+			r.work.noticeJudged(id)
+			r.work.poke()
+		}
 	}
 }
 
 // report takes a changed self-report. What concerns the one report is
 // answered; what concerns the server ends the stream.
 func (k *Keeper) report(ctx context.Context, leases []string, rep *musterv1.HealthReport) (*musterv1.KeepAliveException, error) {
-	name := record.InstanceName{
-		ServiceName: record.ServiceName{Namespace: rep.GetKey().GetNamespace(), Service: rep.GetKey().GetService()},
-		ID:          rep.GetKey().GetInstanceId(),
-	}
-	now := time.Now()
-	_, err := k.registry.change(ctx, func(v *view.View) (*store.Mutation, error) {
-		in, err := held(v, name, leases[rep.GetLeaseIndex()])
-		if err != nil {
-			return nil, err
-		}
-		next := proto.CloneOf(in.Proto())
-		if !setSlot(next, selfSlot(rep.GetSelfHealth(), now)) {
-			return nil, nil
-		}
-		return rewrite(in, next, in.DrainDeadlineMS, now), nil
-	})
+	err := k.registry.Report(ctx, leases[rep.GetLeaseIndex()], rep)
 	var f *fault.Error
 	if errors.As(err, &f) {
 		return &musterv1.KeepAliveException{

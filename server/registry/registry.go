@@ -91,7 +91,7 @@ func (r *Registry) Start(ctx context.Context) error {
 		return fmt.Errorf("beginning the history: %w", err)
 	}
 	// They end with Stop, not with the context of the start.
-	r.work.start(context.WithoutCancel(ctx), r.sweep, r.tend)
+	r.work.start(context.WithoutCancel(ctx), r.sweep, r.tend, r.deliverReports)
 	return nil
 }
 

@@ -32,11 +32,10 @@ const (
 // only the verdict, if it comes to that, is written.
 type suspects struct {
 	mu      sync.Mutex
-	holder  map[string]*Keeper // lease → the stream that renewed it last
+	holder  map[string]*Keeper // lease → the stream that renewed it last; it has it in held
 	broken  map[string]time.Time
 	streams int
 	breaks  []time.Time // those within massWindow
-	spared  time.Time   // streams that broke up to here were part of a mass break
 }
 
 func newSuspects() suspects {
@@ -49,11 +48,44 @@ func (s *suspects) opened() {
 	s.streams++
 }
 
-func (s *suspects) attach(id string, k *Keeper) {
+// attach takes note that leases are renewed on a stream, and returns those that
+// were not before.
+func (s *suspects) attach(ids []string, k *Keeper, exists func(string) bool) (moved []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.holder[id] = k
+	for _, id := range ids {
+		before := s.holder[id]
+		if before == k || !exists(id) {
+			continue
+		}
+		if before != nil {
+			delete(before.held, id)
+		}
+		s.holder[id], k.held[id] = k, struct{}{}
+		delete(s.broken, id)
+		moved = append(moved, id)
+	}
+	return moved
+}
+
+// forget is told of a lease that is gone.
+func (s *suspects) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.holder[id]; k != nil {
+		delete(k.held, id)
+	}
+	delete(s.holder, id)
 	delete(s.broken, id)
+}
+
+// again makes a lease suspect whose verdict could not be written.
+func (s *suspects) again(id string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.holder[id] == nil {
+		s.broken[id] = now.Add(tendRetry - suspectAfter)
+	}
 }
 
 // closed takes a stream's end. Leases that moved to another stream meanwhile
@@ -63,15 +95,13 @@ func (s *suspects) closed(k *Keeper, broken bool, now time.Time) {
 	defer s.mu.Unlock()
 	mass := broken && s.countBreak(now)
 	s.streams--
-	for id := range k.seen {
-		if s.holder[id] != k {
-			continue
-		}
+	for id := range k.held {
 		delete(s.holder, id)
 		if broken && !mass {
 			s.broken[id] = now
 		}
 	}
+	clear(k.held)
 }
 
 // countBreak counts a break, and tells whether it belongs to a mass break. The
@@ -134,7 +164,9 @@ func (r *Registry) judgeSuspects(ctx context.Context) time.Duration {
 	ids, wait := r.suspects.due(time.Now())
 	for _, id := range ids {
 		if err := r.setConnection(ctx, id, musterv1.Health_HEALTH_UNHEALTHY); err != nil {
-			r.log.Warn("a broken connection could not be written down", "error", err)
+			r.log.Warn("that a keepalive stream broke could not be written down; trying again", "error", err)
+			r.suspects.again(id, time.Now())
+			wait = min(wait, tendRetry)
 		} else {
 			r.work.noticeJudged(id)
 		}

@@ -21,6 +21,16 @@ import (
 // validates the instance that results.
 func (r *Registry) Update(ctx context.Context, req *musterv1.UpdateRequest, check func(*musterv1.Instance) error) (epoch, revision uint64, err error) {
 	now := time.Now()
+	if slices.Contains(req.GetUpdateMask().GetPaths(), "self_health") {
+		// It is newer than a health report that waits.
+		if rep, ok := r.reports.takeOne(nameOf(req.GetInstance())); ok {
+			defer func() {
+				if err != nil {
+					r.reports.putBack(rep, rep.due)
+				}
+			}()
+		}
+	}
 	revision, err = r.change(ctx, func(v *view.View) (*store.Mutation, error) {
 		in, heldErr := held(v, nameOf(req.GetInstance()), req.GetLeaseId())
 		if heldErr != nil {

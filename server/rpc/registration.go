@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -92,11 +93,12 @@ func (s registration) KeepAlive(stream grpc.BidiStreamingServer[musterv1.KeepAli
 	}
 	defer release()
 	keeper := s.registry.OpenKeeper()
-	err = s.serveKeepAlive(stream, keeper.Renew)
+	var halfClosed atomic.Bool
 	// A half-close, or an end that this server chose, says nothing of the
-	// client; anything else means that the stream broke.
-	keeper.Close(err != nil && !isStopping(s.Service))
-	return toStatus(err)
+	// client; anything else means that the stream broke. Deferred, for the sake
+	// of a panic.
+	defer func() { keeper.Close(!halfClosed.Load() && !isStopping(s.Service)) }()
+	return toStatus(s.serveKeepAlive(stream, keeper.Renew, &halfClosed))
 }
 
 func isStopping(s *Service) bool {
@@ -112,8 +114,11 @@ type renew = func(context.Context, *musterv1.KeepAliveRequest) (*musterv1.KeepAl
 
 // serveKeepAlive answers requests in order. The receiver is a goroutine of its
 // own, because Recv cannot be interrupted when the server stops; returning from
-// the handler ends it.
-func (s registration) serveKeepAlive(stream grpc.BidiStreamingServer[musterv1.KeepAliveRequest, musterv1.KeepAliveResponse], renew renew) error {
+// the handler ends it. halfClosed is set when the client has said that it ends
+// the stream, whatever becomes of the connection then.
+func (s registration) serveKeepAlive(
+	stream grpc.BidiStreamingServer[musterv1.KeepAliveRequest, musterv1.KeepAliveResponse], renew renew, halfClosed *atomic.Bool,
+) error {
 	type received struct {
 		req *musterv1.KeepAliveRequest
 		err error
@@ -122,6 +127,9 @@ func (s registration) serveKeepAlive(stream grpc.BidiStreamingServer[musterv1.Ke
 	go func() {
 		for {
 			req, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				halfClosed.Store(true)
+			}
 			select {
 			case requests <- received{req, err}:
 			case <-stream.Context().Done():

@@ -1,0 +1,54 @@
+package registry
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+)
+
+// TestLongStreamForgetsLeasesThatAreGone: a stream on which leases come and go
+// for years holds those that are there.
+func TestLongStreamForgetsLeasesThatAreGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRegistry(t)
+		k := r.OpenKeeper()
+		for i := range uint64(100) {
+			l := register(t, r, "pay", "pay-1", fmt.Sprintf("request-%016d", i))
+			if _, err := k.Renew(t.Context(), &musterv1.KeepAliveRequest{Sequence: i + 1, LeaseIds: []string{l.GetLeaseId(), "unknown"}}); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := r.Deregister(t.Context(), &musterv1.DeregisterRequest{LeaseId: l.GetLeaseId()}, Caller{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if n := len(r.suspects.holder) + len(k.held); n != 0 {
+			t.Errorf("%d leases that are gone are remembered", n)
+		}
+		k.Close(true)
+		if n := len(r.suspects.broken); n != 0 {
+			t.Errorf("%d leases that are gone are suspect", n)
+		}
+	})
+}
+
+// TestReportsAreForgotten: what limits the reports of an instance is kept for
+// no longer than it limits them.
+func TestReportsAreForgotten(t *testing.T) {
+	r := newReports()
+	now := time.Now()
+	for i := range 100_000 {
+		now = now.Add(time.Millisecond)
+		rep := report{}
+		rep.name.ID = fmt.Sprint(i)
+		if !r.admit(rep, true, now) {
+			t.Fatal("the first report waits")
+		}
+	}
+	if n := len(r.last); n > 4000 {
+		t.Errorf("%d instances are remembered, of which 1,000 reported in the last second", n)
+	}
+}
