@@ -169,6 +169,24 @@ func TestFramesNeverHoldAWrongSetInSilence(t *testing.T) {
 	})
 }
 
+// What may no longer be seen is not kept, not even while recovering.
+func TestForbiddenServicesAreNotKeptAsUnconfirmed(t *testing.T) {
+	w := &world{revision: 10, instances: map[string]*musterv1.Instance{"a": instance("pay", "a"), "b": instance("cart", "b")}}
+	var f frameState
+	if _, err := f.snapshot(snapshotOf(w), nil, 0); err != nil {
+		t.Fatalf("snapshot: %+v", err)
+	}
+	h := header(1, 3, nil, nil)
+	h.Epoch, h.Flags = 8, []musterv1.ViewFlag{musterv1.ViewFlag_VIEW_FLAG_RECOVERING}
+	next := fakeregistry.Snapshot(h, musterv1.SnapshotCause_SNAPSHOT_CAUSE_NEW_EPOCH, nil, nil).GetSnapshot()
+	if _, err := f.snapshot(next, []ServiceName{{"shop", "cart"}}, 0); err != nil {
+		t.Fatalf("snapshot: %+v", err)
+	}
+	if got := f.instances(); len(got) != 1 || got[0].Service != "pay" || !got[0].Unconfirmed {
+		t.Errorf("kept %v", got)
+	}
+}
+
 func FuzzFrames(f *testing.F) {
 	w := &world{revision: 10, instances: map[string]*musterv1.Instance{"a": instance("pay", "a")}}
 	seed := func(frames ...*musterv1.WatchResponse) {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
@@ -55,7 +56,11 @@ func TestServerRestartCostsNoLease(t *testing.T) {
 		began := time.Now()
 		reach(t, reg, Active, 6*time.Second)
 		if n := len(fakeregistry.Calls[*musterv1.KeepAliveRequest](r)); n != before+1 {
-			t.Errorf("%d keepalives in %v after the restart; a new stream begins by renewing at once", n-before, time.Since(began))
+			t.Errorf("%d keepalives in %v after the restart, want 1", n-before, time.Since(began))
+		}
+		log := r.Log()
+		if hello, keepalive := log[len(log)-2], log[len(log)-1]; keepalive.At.Sub(hello.At) != 0 {
+			t.Errorf("the new stream renews %v after the connection; it must at once", keepalive.At.Sub(hello.At))
 		}
 		if n := len(fakeregistry.Calls[*musterv1.RegisterRequest](r)); n != 1 {
 			t.Errorf("%d registrations, want 1", n)
@@ -329,5 +334,70 @@ func TestLeaseLostWhileDrainingIsNotRegisteredAgain(t *testing.T) {
 		if err := reg.Deregister(t.Context()); err != nil {
 			t.Errorf("Deregister afterwards: %v", err)
 		}
+	})
+}
+
+func TestServingAgainEndsTheDrainForGood(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
+		c := newTestClient(t, r)
+		reg := mustRegister(t, c, spec("pay-1"))
+		if _, err := reg.Drain(timeout(t, time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		reg.SetLifecycle(Draining) // ignored
+		reg.SetLifecycle(Serving)
+		if err := reg.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.Expire()
+		until(t, 10*time.Second, "registered again", func() bool { return len(r.Instances()) == 1 })
+		if got := r.Instances()["shop/pay/pay-1"].GetLifecycle(); got != musterv1.Lifecycle_LIFECYCLE_SERVING {
+			t.Errorf("registered again as %v", got)
+		}
+	})
+}
+
+func TestDrainCancelledIsToldAndNotFinal(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
+		r.OnDrain = func(*musterv1.DrainRequest) (*musterv1.DrainResponse, error) {
+			return nil, fakeregistry.Fault(codes.Aborted, musterv1.ErrorReason_ERROR_REASON_DRAIN_CANCELLED, "SERVING again", nil)
+		}
+		c := newTestClient(t, r)
+		reg := mustRegister(t, c, spec("pay-1"))
+		if _, err := reg.Drain(timeout(t, time.Second)); ReasonOf(err) != ReasonDrainCancelled {
+			t.Fatalf("error %v", err)
+		}
+		r.Expire()
+		until(t, 10*time.Second, "registered again", func() bool { return len(r.Instances()) == 1 })
+	})
+}
+
+func TestOutageIsDialledOnceForAllRegistrations(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, a *fakeregistry.Server) {
+		c := newTestClient(t, r)
+		for i := range 50 {
+			mustRegister(t, c, spec("pay-"+string(rune('A'+i%26))+string(rune('a'+i/26))))
+		}
+		a.Stop()
+		synctest.Wait()
+		before := a.Dials()
+		c.mu.Lock()
+		for s := range c.sessions {
+			s.change(func(i *musterv1.Instance) { i.Weight = new(uint32(7)) })
+		}
+		c.mu.Unlock()
+		synctest.Wait()
+		if n := a.Dials() - before; n > 5 {
+			t.Errorf("50 registrations that look for a server at once dialled %d times", n)
+		}
+		a.Start()
+		until(t, 10*time.Second, "all updated", func() bool {
+			for _, i := range r.Instances() {
+				if i.GetWeight() != 7 {
+					return false
+				}
+			}
+			return true
+		})
 	})
 }

@@ -714,3 +714,73 @@ func TestStreamThatGoesQuietLaterIsReopenedToo(t *testing.T) {
 		}
 	})
 }
+
+func TestRefusedAdditionIsFoundAmongSeveral(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
+		r.OnUpdateWatch = func(req *musterv1.UpdateWatchRequest) error {
+			for _, s := range req.GetAdd() {
+				if s.GetSelector().GetFilter().GetVersionRange() != "" {
+					return fakeregistry.Fault(codes.InvalidArgument, musterv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "bad range", nil)
+				}
+			}
+			return nil
+		}
+		r.Put(instance("pay", "pay-1"))
+		r.Put(instance("cart", "cart-1"))
+		c := newTestClient(t, r)
+		mustWait(t, mustSubscribe(t, c, "pay"), 1)
+		wrong := Service("shop", "pay")
+		wrong.Filter.VersionRange = "nonsense"
+		cart := mustSubscribe(t, c, "cart")
+		odd, err := c.Subscribe(wrong)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustWait(t, cart, 1)
+		synctest.Wait()
+		if ReasonOf(odd.Err()) != ReasonInvalidArgument || cart.Err() != nil {
+			t.Errorf("errors %v and %v", odd.Err(), cart.Err())
+		}
+	})
+}
+
+func TestAcksCoverEachViewUpToItsOwnPosition(t *testing.T) {
+	c, err := New([]string{"a:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeClient(t, c)
+	coreAt := func(epoch, revision uint64) *core {
+		k := newCore(1, Service("shop", "pay"), c)
+		k.publish(func(v *View) { v.received, v.position = true, Position{epoch, revision} })
+		return k
+	}
+	ahead, behind := coreAt(7, 12), coreAt(7, 10)
+	a := newAcks(c)
+	a.want(1, Position{7, 12}, 0, []*core{ahead})
+	a.want(2, Position{7, 10}, 0, []*core{behind})
+	ids, at, _ := a.next(time.Now())
+	if diff := cmp.Diff([]uint64{1, 2}, ids); diff != "" || at != (Position{7, 10}) {
+		t.Errorf("acknowledges %v at %v: the views must both be there", ids, at)
+	}
+	a.sent(ids, at)
+	ids, at, _ = a.next(time.Now())
+	if diff := cmp.Diff([]uint64{1}, ids); diff != "" || at != (Position{7, 12}) {
+		t.Errorf("then %v at %v", ids, at)
+	}
+	a.sent(ids, at)
+	if ids, _, wait := a.next(time.Now()); len(ids) != 0 || wait >= 0 {
+		t.Errorf("then %v, or wait %v", ids, wait)
+	}
+	// A picker of an old history has not applied the new one, whatever its revision.
+	picker := (&Subscription{core: ahead, watcher: c.watcher}).AddPicker()
+	ahead.publish(func(v *View) { v.position = Position{8, 3} })
+	a.want(1, Position{8, 3}, 0, []*core{ahead})
+	if ids, _, _ := a.next(time.Now()); len(ids) != 0 {
+		t.Error("acknowledged before the picker moved to the new history")
+	}
+	picker.Applied(ahead.view.Load())
+	if ids, at, _ := a.next(time.Now()); len(ids) != 1 || at != (Position{8, 3}) {
+		t.Errorf("acknowledges %v at %v", ids, at)
+	}
+}

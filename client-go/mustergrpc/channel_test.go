@@ -307,6 +307,25 @@ func TestSoleEndpointThatRestartsIsWaitedFor(t *testing.T) {
 	})
 }
 
+func TestBrokenConnectionIsHopedForBesidesAFailedOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.put("pay-1", "10.0.0.1:80")
+		w.fleet.start("10.0.0.2:80")
+		w.put("pay-2", "10.0.0.2:80")
+		c := w.channel(t)
+		settle()
+		spread(t, c, 1)
+		w.fleet.stop("10.0.0.2:80") // soon after it became ready: the next attempt waits
+		w.fleet.start("10.0.0.2:80")
+		synctest.Wait()
+		began := time.Now()
+		spread(t, c, 1)
+		if d := time.Since(began); d > 200*time.Millisecond {
+			t.Errorf("the call waited for %v", d)
+		}
+	})
+}
+
 func TestRemovedEndpointFinishesItsStreams(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		for _, a := range []string{"1", "2"} {
@@ -422,6 +441,7 @@ func TestViewsThatChangeNothingAreAcknowledgedToo(t *testing.T) {
 		w.fleet.start("10.0.0.1:80")
 		w.put("pay-1", "10.0.0.1:80")
 		spread(t, w.channel(t), 1)
+		w.registry.Put(&musterv1.Instance{Namespace: "shop", Service: "cart", InstanceId: "cart-1"})
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
 		if n := len(fakeregistry.Calls[*musterv1.AckWatchRequest](w.registry)); n != 1 {
@@ -465,7 +485,7 @@ func TestEndpointsSayWhetherToSpeakTLS(t *testing.T) {
 			i.Endpoints[0].Security = musterv1.TransportSecurity_TRANSPORT_SECURITY_TLS
 		})
 		w.put("pay-2", "10.0.0.2:80")
-		trust := EndpointCredentials(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+		trust := EndpointCredentials(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ServerName: "replaced"})
 		c := w.channel(t, grpc.WithTransportCredentials(trust))
 		settle()
 		if got := spread(t, c, 20); len(got) != 2 {
