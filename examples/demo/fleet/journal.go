@@ -62,7 +62,7 @@ func (j *Journal) Write(piece []byte) (int, error) {
 func (j *Journal) takeLocked(line []byte) []Event {
 	var e Event
 	if err := json.Unmarshal(line, &e); err != nil {
-		if len(j.strange) < tailLines {
+		if len(j.strange) < keptLines {
 			j.strange = append(j.strange, string(line))
 		}
 		return nil
