@@ -32,7 +32,7 @@ func TestE2ECommandLine(t *testing.T) {
 			"nobody there",
 			[]string{"get", "demo/greeter", "--timeout", "500ms"},
 			5,
-			[]string{"no registry server reachable: 127.0.0.1:1 (connection refused)", `Is "muster server" running? [NO_SERVER]`},
+			[]string{"no registry server reachable: 127.0.0.1:1 (connection refused)", `Is "muster server" running?`, "[NO_SERVER]"},
 		},
 		{"wrong use", []string{"get"}, 2, []string{`see "muster get --help"`}},
 	} {
