@@ -154,8 +154,9 @@ func (s *Server) Registry() *registry.Registry { return s.registry }
 // Serve serves on a listener until the context ends, and then stops
 // gracefully: new calls are refused, streams end with an error that sends
 // clients elsewhere, and what is under way is finished within
-// Config.ShutdownTimeout. It returns nil after that. If the store fails it
-// stops at once and returns why.
+// Config.ShutdownTimeout. It returns nil after that, and after Close. If the
+// store fails, or holds what this server cannot apply, it stops and returns
+// why.
 func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(lis) }()
@@ -163,9 +164,14 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	select {
 	case err = <-served:
 		s.stop()
+		if err == nil {
+			return nil // Close ended it
+		}
 		return fmt.Errorf("serving on %s: %w", lis.Addr(), err)
 	case <-s.store.Failed():
 		err = fmt.Errorf("the store failed: %w", s.store.Err())
+	case <-s.registry.Failed():
+		err = s.registry.Err()
 	case <-ctx.Done():
 	}
 	s.stop()
@@ -201,9 +207,10 @@ func (s *Server) stop() {
 // acknowledged is on disk when it returns. It is idempotent.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
+		// From here on nobody can renew, so nobody may expire.
+		s.registry.Stop()
 		s.service.Stop()
 		s.grpc.Stop()
-		s.registry.Stop()
 		s.closed = s.store.Close()
 	})
 	return s.closed

@@ -28,6 +28,8 @@ func (r *Registry) sweep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-r.failed:
+			return // the view stands still, so nobody can be found overdue
 		case <-tick.C:
 		}
 		for _, d := range r.leases.Tick(time.Now(), maxExpiring-int(underWay.Load())) {

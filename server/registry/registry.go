@@ -62,8 +62,10 @@ type Registry struct {
 
 	suspects suspects
 	reports  reports
-	broken   atomic.Pointer[error]
-	work     worker
+	// broken is why nothing is applied any more; failed is closed with it.
+	broken atomic.Pointer[error]
+	failed chan struct{}
+	work   worker
 }
 
 // New makes a registry; Start begins its work.
@@ -71,7 +73,7 @@ func New(o Options) *Registry {
 	now := time.Now()
 	r := &Registry{
 		store: o.Store, log: o.Log, leases: lease.NewTable(now), start: now,
-		builder: view.NewBuilder(), waiters: map[chan struct{}]uint64{},
+		builder: view.NewBuilder(), waiters: map[chan struct{}]uint64{}, failed: make(chan struct{}),
 		suspects: newSuspects(), reports: newReports(), work: newWorker(),
 	}
 	r.hub = hub.New(hub.Options{
@@ -113,6 +115,18 @@ func (r *Registry) ensureEpoch(ctx context.Context) error {
 	return err
 }
 
+// Failed is closed when the store committed what cannot be applied; Err then
+// says what. The registry must not be used any more.
+func (r *Registry) Failed() <-chan struct{} { return r.failed }
+
+// Err is the reason of the failure, nil before Failed is closed.
+func (r *Registry) Err() error {
+	if p := r.broken.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
 // View is the newest view. It never blocks.
 func (r *Registry) View() *view.View { return r.view.Load() }
 
@@ -152,9 +166,11 @@ func (r *Registry) Apply(commits []store.Commit) {
 	v, changes, err := r.builder.Apply(commits)
 	if err != nil {
 		// Going on would serve a view that no history leads to.
-		err = fmt.Errorf("the store holds what this server cannot apply: %w", err)
+		err = fmt.Errorf("the store holds what this server cannot apply: %w; "+
+			"did a newer release write it? then run that one, else restore a backup", err)
 		r.broken.Store(&err)
 		r.log.Error("registry stopped", "error", err)
+		close(r.failed)
 		return
 	}
 	now := time.Now()
@@ -245,8 +261,8 @@ type decide func(v *view.View) (*store.Mutation, error)
 func (r *Registry) change(ctx context.Context, d decide) (uint64, error) {
 	v := r.View()
 	for range maxAttempts {
-		if p := r.broken.Load(); p != nil {
-			return 0, fault.New(musterv1.ErrorReason_ERROR_REASON_INTERNAL, "%v", *p)
+		if err := r.failedFault(); err != nil {
+			return 0, err
 		}
 		m, err := d(v)
 		if err != nil {
@@ -256,6 +272,9 @@ func (r *Registry) change(ctx context.Context, d decide) (uint64, error) {
 			return v.Revision, nil
 		}
 		out, err := r.propose(ctx, *m)
+		if err == nil {
+			err = r.failedFault() // whatever became of it, no view will show it
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -272,6 +291,17 @@ func (r *Registry) change(ctx context.Context, d decide) (uint64, error) {
 	}
 	return 0, fault.New(musterv1.ErrorReason_ERROR_REASON_CONFLICT,
 		"the entries changed %d times while this call was decided; try again", maxAttempts)
+}
+
+// failedFault is what callers are told once the registry has failed, or nil.
+func (r *Registry) failedFault() error {
+	err := r.Err()
+	if err == nil {
+		return nil
+	}
+	f := fault.New(musterv1.ErrorReason_ERROR_REASON_STORE_FAILED, "%v", err)
+	f.Cause = err
+	return f
 }
 
 type answer struct {
