@@ -6,7 +6,8 @@ set -euo pipefail
 . "$(dirname "$0")/golib.sh"
 cd "$ROOT"
 
-mapfile -t packages < <(go_packages | packages_with Benchmark)
+list_packages
+mapfile -t packages < <(packages_with Benchmark <<<"$PACKAGES")
 [[ ${#packages[@]} == 0 ]] || go test -run '^$' -bench "${BENCH:-.}" -benchmem "${packages[@]}"
 if compgen -G '*/benches/*.rs' >/dev/null; then cargo bench --workspace --all-features; fi
 for program in bench/*.sh bench/*/run.sh; do

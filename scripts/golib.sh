@@ -6,6 +6,17 @@
 
 OTHER_SUITES='^Test(Kill9|Sim|E2E)'
 
+# prepare SUITE makes sure that the suite can run, and counts a failure when it cannot.
+prepare() {
+	# In a shell of its own, because both end it; the second time only sets the variables.
+	if ! (need_race && list_packages); then
+		tally one "$1" "$TALLY" -- false
+		exit 1
+	fi
+	need_race
+	list_packages
+}
+
 # The race detector is part of every Go test and needs a C compiler.
 need_race() {
 	need go "to run the Go tests"
@@ -14,11 +25,17 @@ need_race() {
 	export CGO_ENABLED=1
 }
 
-# go_packages prints the folders of all packages of the workspace that hold tests.
-go_packages() {
-	local dirs
-	mapfile -t dirs < <(go list -m -f '{{.Dir}}/...')
-	go list -e -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${dirs[@]}" 2> >(grep -v 'matched no packages' >&2) | grep . || true
+# PACKAGES is set by list_packages: the folders of all packages of the workspace that hold tests.
+PACKAGES=
+
+# list_packages stops the suite when Go cannot tell: no packages is never "nothing to test" here.
+list_packages() {
+	local modules patterns
+	modules=$(cd "$ROOT" && go list -m -f '{{.Dir}}/...') || die "go.work or a go.mod cannot be read, see above"
+	mapfile -t patterns <<<"$modules"
+	PACKAGES=$(go list -e -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${patterns[@]}" \
+		2> >(grep -v 'matched no packages' >&2) | grep .) ||
+		die "no Go package with tests was found: does go.work name the modules?"
 }
 
 in_suite_folder() { grep -E "^$ROOT(/.*)?/$1(/|\$)" || true; }
@@ -37,11 +54,12 @@ packages_with() {
 # Never from the cache: what they test includes processes and disks.
 named_suite() {
 	local whole named status=0
-	mapfile -t whole < <(go_packages | in_suite_folder "$2")
-	mapfile -t named < <(go_packages | outside_suite_folders | packages_with "$3")
+	mapfile -t whole < <(in_suite_folder "$2" <<<"$PACKAGES")
+	mapfile -t named < <(outside_suite_folders <<<"$PACKAGES" | packages_with "$3")
 	if [[ ${#whole[@]} == 0 && ${#named[@]} == 0 ]]; then
-		echo "no test is in a folder $2/ or named $3..."
-		return 0
+		echo "no test is in a folder $2/ or named $3...: were they renamed?"
+		tally one "$1" "$TALLY" -- false
+		return 1
 	fi
 	if [[ ${#whole[@]} -gt 0 ]]; then
 		tally go "$1" "$TALLY" -- go test -json -race -count=1 -timeout 20m "${whole[@]}" || status=1

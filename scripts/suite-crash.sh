@@ -5,5 +5,5 @@ set -euo pipefail
 . "$(dirname "$0")/golib.sh"
 cd "$ROOT"
 
-(need_race) || { tally one crash "$TALLY" -- false || exit 1; }
+prepare crash
 named_suite crash crash TestKill9

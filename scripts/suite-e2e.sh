@@ -5,9 +5,9 @@ set -euo pipefail
 . "$(dirname "$0")/golib.sh"
 cd "$ROOT"
 
-(need_race) || { tally one e2e "$TALLY" -- false || exit 1; }
+prepare e2e
 for language in go rust; do
-	scripts/build.sh "$language" || { tally one e2e "$TALLY" -- false || exit 1; }
+	scripts/build.sh "$language" || { tally one e2e "$TALLY" -- false; exit 1; }
 done
 export MUSTER_BIN_DIR=$ROOT/bin
 named_suite e2e e2e TestE2E

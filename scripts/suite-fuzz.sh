@@ -38,10 +38,10 @@ if [[ ${1:-} == --one ]]; then
 fi
 
 status=0
-(need go "to fuzz") || { tally one fuzz "$TALLY" -- false || exit 1; }
+prepare fuzz
 while read -r dir; do
 	for target in $(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$dir"/*_test.go | grep -E "${FUZZ:-.}"); do
 		tally one fuzz "$TALLY" -- "$0" --one "$target" "$dir" || status=1
 	done
-done < <(go_packages | packages_with Fuzz)
+done < <(packages_with Fuzz <<<"$PACKAGES")
 exit "$status"

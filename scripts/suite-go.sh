@@ -6,16 +6,10 @@ set -euo pipefail
 cd "$ROOT"
 
 status=0
-(need_race) || { tally one go "$TALLY" -- false || exit 1; }
-export CGO_ENABLED=1
+prepare go
 
-mapfile -t packages < <(go_packages | outside_suite_folders)
-if [[ ${#packages[@]} == 0 ]]; then
-	echo "no Go test was found: does go.work name the modules?"
-	tally one go "$TALLY" -- false || status=1
-else
-	tally go go "$TALLY" -- go test -json -race -timeout 15m -skip "$OTHER_SUITES" "${packages[@]}" || status=1
-fi
+mapfile -t packages < <(outside_suite_folders <<<"$PACKAGES")
+tally go go "$TALLY" -- go test -json -race -timeout 15m -skip "$OTHER_SUITES" "${packages[@]}" || status=1
 
 # Modules outside the workspace have dependencies that its users must not get.
 for module in $(separate_modules); do

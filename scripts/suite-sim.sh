@@ -5,5 +5,5 @@ set -euo pipefail
 . "$(dirname "$0")/golib.sh"
 cd "$ROOT"
 
-(need_race) || { tally one sim "$TALLY" -- false || exit 1; }
+prepare sim
 named_suite sim sim TestSim
