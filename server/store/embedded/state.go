@@ -14,7 +14,8 @@ import (
 type state struct {
 	entries  btree.Map[string, *store.Entry]
 	revision uint64
-	bytes    int64 // what a snapshot of it takes, about
+	bytes    int64                   // what a snapshot of it takes, about
+	index    map[string]*store.Entry // the entries once more, while a long log is replayed; or nil
 }
 
 // entryOverhead is what an entry adds to a snapshot beside key and value.
@@ -53,16 +54,39 @@ func (s *state) apply(commits []store.Commit) {
 func (s *state) replay(c change) {
 	s.revision = c.revision
 	if c.deleted {
+		delete(s.index, string(c.key))
 		s.remove(string(c.key))
 		return
 	}
-	key, value := string(c.key), bytes.Clone(c.value)
-	if e, ok := s.entries.Get(key); ok {
+	value := bytes.Clone(c.value)
+	if e := s.find(c.key); e != nil {
 		s.bytes += int64(len(value) - len(e.Value))
 		e.Value, e.ModRevision = value, c.revision
 		return
 	}
-	s.put(&store.Entry{Key: key, Value: value, CreateRevision: c.revision, ModRevision: c.revision})
+	e := &store.Entry{Key: string(c.key), Value: value, CreateRevision: c.revision, ModRevision: c.revision}
+	s.put(e)
+	if s.index != nil {
+		s.index[e.Key] = e
+	}
+}
+
+func (s *state) find(key []byte) *store.Entry {
+	if s.index != nil {
+		return s.index[string(key)]
+	}
+	e, _ := s.entries.Get(string(key))
+	return e
+}
+
+// buildIndex makes replay faster: in a tree of a million entries, twenty
+// comparisons lead to one of them, each with a key that is in no cache.
+func (s *state) buildIndex() {
+	s.index = make(map[string]*store.Entry, s.entries.Len())
+	s.entries.Scan(func(key string, e *store.Entry) bool {
+		s.index[key] = e
+		return true
+	})
 }
 
 func (s *state) put(e *store.Entry) {
