@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
-	"strings"
 
 	"google.golang.org/grpc/codes"
 )
@@ -68,46 +67,4 @@ func reachable(ip netip.Addr) bool {
 
 func advertiseError(listener string) *Error {
 	return newError(ReasonInvalidEndpoint, codes.InvalidArgument, "advertise", listener, textNoAdvertised(listener))
-}
-
-// validateAddress refuses addresses that nobody else could dial.
-func validateAddress(service ServiceName, e EndpointSpec) *Error {
-	host, port, err := net.SplitHostPort(e.Address)
-	number, portErr := strconv.ParseUint(port, 10, 16)
-	ip, ipErr := netip.ParseAddr(host)
-	switch {
-	case err != nil, host == "", portErr != nil, number == 0, ipErr == nil && ip.IsUnspecified():
-		return newError(ReasonInvalidEndpoint, codes.InvalidArgument, "register", service.String(),
-			textUnspecifiedAddress(e.Name, service.String(), e.Address))
-	default:
-		return nil
-	}
-}
-
-// validateService checks the names by the rules of the contract.
-func validateService(name ServiceName) *Error {
-	if !validName(name.Namespace, "-") {
-		return newError(ReasonInvalidArgument, codes.InvalidArgument, "name", name.String(),
-			textField(name.String(), "namespace", name.Namespace, "use 1 to 63 of a-z, 0-9 and '-'"))
-	}
-	if !validName(name.Service, "-._") {
-		return newError(ReasonInvalidArgument, codes.InvalidArgument, "name", name.String(),
-			textField(name.String(), "service", name.Service, "use 1 to 63 of a-z, 0-9, '-', '.' and '_'"))
-	}
-	return nil
-}
-
-func validName(name, inner string) bool {
-	if len(name) == 0 || len(name) > 63 {
-		return false
-	}
-	for i := range len(name) {
-		c := name[i]
-		letter := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
-		edge := i == 0 || i == len(name)-1
-		if !letter && (edge || strings.IndexByte(inner, c) < 0) {
-			return false
-		}
-	}
-	return true
 }

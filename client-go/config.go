@@ -129,7 +129,7 @@ func (c *Config) validate() *Error {
 	case len(c.Name) > 128 || strings.ContainsFunc(c.Name, notPrintable):
 		return optionError("Name", c.Name, "use at most 128 printable ASCII characters")
 	case c.TTL < time.Second || c.TTL > time.Hour || c.TTL%time.Millisecond != 0:
-		return optionError("TTL", c.TTL, "use 1s to 1h in whole milliseconds")
+		return optionError("TTL", exactly(c.TTL), "use 1s to 1h in whole milliseconds")
 	case c.FreshFor <= 0 || c.StaleFor <= c.FreshFor:
 		return optionError("StaleFor", c.StaleFor, "it must be longer than FreshFor, which must be positive")
 	case c.Logger == nil:

@@ -2,6 +2,7 @@ package muster
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,6 +31,14 @@ func seconds(d time.Duration) string {
 	default:
 		return fmt.Sprintf("%dh%02dm", whole/3600, whole/60%60)
 	}
+}
+
+// exactly writes a duration without rounding: "10ms", "1.5s", "4000s".
+func exactly(d time.Duration) string {
+	if d.Abs() < time.Second {
+		return d.String()
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
 func textNoServers() string {

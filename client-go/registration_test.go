@@ -433,3 +433,22 @@ func TestFencedByKeepaliveIsFinalWithoutAsking(t *testing.T) {
 		}
 	})
 }
+
+func TestTakeOversAreBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
+		r.OnRegister = func(*musterv1.RegisterRequest) (*musterv1.RegisterResponse, error) {
+			return nil, fakeregistry.Fault(codes.AlreadyExists, musterv1.ErrorReason_ERROR_REASON_INSTANCE_EXISTS, "held", map[string]string{"incarnations": "7, 8,x"})
+		}
+		c := newTestClient(t, r)
+		if _, err := c.Register(t.Context(), spec("pay-1")); ReasonOf(err) != ReasonInstanceExists {
+			t.Fatalf("error %v", err)
+		}
+		requests := fakeregistry.Calls[*musterv1.RegisterRequest](r)
+		if len(requests) != 1+maxTakeOvers {
+			t.Errorf("%d tries, want %d", len(requests), 1+maxTakeOvers)
+		}
+		if diff := cmp.Diff([]uint64{7, 8}, requests[1].GetTakeOver().GetIncarnations()); diff != "" {
+			t.Errorf("taken over (-want +got):\n%s", diff)
+		}
+	})
+}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
+	endpointbackoff "github.com/muster-registry/muster/client-go/internal/backoff"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -37,11 +38,16 @@ type server struct {
 	// unset by each new dial.
 	introduced atomic.Bool
 	closed     atomic.Bool
-	// failures counts attempts that failed; lastErr is the last one's error.
-	failures atomic.Uint64
-	lastErr  atomic.Pointer[Error]
+	// failed is the last attempt, if it failed. Guarded by busy.
+	failed failedAttempt
 	// cause is why the last dial or handshake failed.
 	cause atomic.Pointer[string]
+}
+
+// failedAttempt is an attempt to connect and when it failed.
+type failedAttempt struct {
+	err *Error
+	at  time.Time
 }
 
 func newServer(address string, all *servers) *server {
@@ -49,10 +55,9 @@ func newServer(address string, all *servers) *server {
 }
 
 // connect makes sure that there is a connection whose server answered and is
-// ours. It takes at most connectTimeout. Callers that waited for an attempt of
-// another share its failure, so that an outage is not dialled once for each.
+// ours. It takes at most connectTimeout. Callers share an attempt that failed a
+// moment ago, so that an outage is not dialled once for each registration.
 func (s *server) connect(ctx context.Context) *Error {
-	before := s.failures.Load()
 	select {
 	case s.busy <- struct{}{}:
 		defer func() { <-s.busy }()
@@ -62,13 +67,13 @@ func (s *server) connect(ctx context.Context) *Error {
 	if s.closed.Load() {
 		return closedError("client")
 	}
-	if s.failures.Load() != before {
-		return s.lastErr.Load()
+	if s.failed.err != nil && time.Since(s.failed.at) < endpointbackoff.Floor {
+		return s.failed.err
 	}
 	err := s.reconnect(ctx)
-	if err != nil && ctx.Err() == nil {
-		s.lastErr.Store(err)
-		s.failures.Add(1)
+	s.failed = failedAttempt{}
+	if ctx.Err() == nil {
+		s.failed = failedAttempt{err, time.Now()}
 	}
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -83,23 +82,6 @@ func (s InstanceSpec) complete() InstanceSpec {
 		e.Security = orDefault(e.Security, SecurityPlaintext)
 	}
 	return s
-}
-
-// validate finds what no server could accept, before anything is sent.
-func (s InstanceSpec) validate() *Error {
-	if err := validateService(ServiceName{s.Namespace, s.Service}); err != nil {
-		return err
-	}
-	if s.Lifecycle == Draining {
-		return newError(ReasonInvalidArgument, codes.InvalidArgument, "register", s.Key().String(),
-			textField(s.Key().String(), "lifecycle", s.Lifecycle.String(), "register STARTING or SERVING; Drain drains"))
-	}
-	for _, e := range s.Endpoints {
-		if err := validateAddress(ServiceName{s.Namespace, s.Service}, e); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s InstanceSpec) proto() *musterv1.Instance {

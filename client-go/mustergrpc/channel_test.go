@@ -299,6 +299,7 @@ func TestSoleEndpointThatRestartsIsWaitedFor(t *testing.T) {
 		w.fleet.mu.Unlock()
 		w.fleet.start("10.0.0.1:80") // the new process listens before the old one goes
 		old.Stop()
+		synctest.Wait() // a call that began before it is known would fail
 		began := time.Now()
 		spread(t, c, 10)
 		if d := time.Since(began); d != 0 {

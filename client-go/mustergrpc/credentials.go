@@ -42,9 +42,7 @@ func (c *endpointCredentials) ClientHandshake(ctx context.Context, authority str
 	if slot.security == muster.SecurityMutualTLS && len(c.config.Certificates) == 0 && c.config.GetClientCertificate == nil {
 		return nil, nil, errors.New(textNoTLS(slot.address))
 	}
-	config := c.config.Clone()
-	config.ServerName = slot.serverName
-	return credentials.NewTLS(config).ClientHandshake(ctx, slot.serverName, raw)
+	return credentials.NewTLS(c.config).ClientHandshake(ctx, slot.serverName, raw)
 }
 
 // ServerHandshake implements credentials.TransportCredentials; it is not used.
