@@ -59,7 +59,7 @@ func TestStory2UnspecifiedAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closeClient(t, c)
-	for _, address := range []string{"0.0.0.0:8080", ":8080", "[::]:8080", "10.0.0.1", "10.0.0.1:0", "10.0.0.1:http", ""} {
+	for _, address := range []string{"0.0.0.0:8080", ":8080", "[::]:8080", "10.0.0.1:0"} {
 		s := spec("pay-1")
 		s.Endpoints[0].Address = address
 		_, err := c.Register(t.Context(), s)
