@@ -129,12 +129,8 @@ func (g *group) eachService(v *view.View, f func(*view.Service)) {
 		return
 	}
 	ns, prefix, _ := g.sel.Prefix()
-	from := ""
-	if ns != "" {
-		from = ns + "/" + prefix
-	}
-	// Names sort so that all that match lie together, beginning at from.
-	v.ServicesFrom(from, func(s *view.Service) bool {
+	// Names sort so that all that match lie together.
+	v.ServicesFrom(record.ServiceName{Namespace: ns, Service: prefix}, func(s *view.Service) bool {
 		if !g.matches(s.Name) {
 			return false
 		}

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -316,10 +317,22 @@ func (r *Registry) propose(ctx context.Context, m store.Mutation) (store.Outcome
 	r.store.Propose(m, func(o store.Outcome, err error) { done <- answer{o, err} })
 	select {
 	case a := <-done:
+		if errors.Is(a.err, store.ErrTooLarge) {
+			return store.Outcome{}, tooLarge(&m, a.err)
+		}
 		return a.out, storeFault(a.err)
 	case <-ctx.Done():
 		return store.Outcome{}, ctx.Err()
 	}
+}
+
+// tooLarge is what callers are told whose change, all instances together, does
+// not fit into one commit.
+func tooLarge(m *store.Mutation, err error) error {
+	f := fault.New(musterv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED, "%v", err)
+	f.Cause = err
+	return f.With("limit", "mutation_bytes").With("maximum", strconv.Itoa(store.MaxMutationBytes)).
+		With("value", strconv.Itoa(m.Size()))
 }
 
 // storeFault says what the store's error means to a caller.
@@ -337,8 +350,6 @@ func storeFault(err error) error {
 		reason, retry = musterv1.ErrorReason_ERROR_REASON_OVERLOADED, 100*time.Millisecond
 	case errors.Is(err, store.ErrFailed):
 		reason = musterv1.ErrorReason_ERROR_REASON_STORE_FAILED
-	case errors.Is(err, store.ErrTooLarge):
-		reason = musterv1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED
 	}
 	f := fault.New(reason, "%v", err)
 	f.Cause, f.RetryAfter = err, retry

@@ -170,7 +170,7 @@ func (r *Registry) tendOnce(ctx context.Context) time.Duration {
 // came, just before the server went, so that nobody wrote it down, and leases
 // that carry a verdict from before.
 func (r *Registry) noticeOldEmpties() {
-	r.View().ServicesFrom("", func(s *view.Service) bool {
+	r.View().ServicesFrom(record.ServiceName{}, func(s *view.Service) bool {
 		switch {
 		case s.State == nil:
 		case s.Len() > 0 && s.State.GetEmptied() != nil:
@@ -222,7 +222,7 @@ func (r *Registry) writeEmptied(ctx context.Context, n record.ServiceName, e *mu
 // wrong can only forget a name too early, never an instance.
 func (r *Registry) collect(ctx context.Context, now time.Time) {
 	var old []record.ServiceName
-	r.View().ServicesFrom("", func(s *view.Service) bool {
+	r.View().ServicesFrom(record.ServiceName{}, func(s *view.Service) bool {
 		if s.Len() == 0 && s.State != nil && s.State.GetEmptied() != nil &&
 			now.Sub(s.State.GetEmptied().GetTime().AsTime()) > collectAfter {
 			old = append(old, s.Name)

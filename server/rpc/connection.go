@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/fault"
+	"github.com/muster-registry/muster/server/health"
 	"github.com/muster-registry/muster/server/hub"
 	"github.com/muster-registry/muster/server/registry"
 	"github.com/muster-registry/muster/server/validate"
@@ -79,12 +81,20 @@ func first(md metadata.MD, key string) string {
 	return ""
 }
 
+// maxClientName bounds what a client calls itself, in bytes.
+const maxClientName = 256
+
+// printable makes text that a client sent fit to be shown and encoded.
+func printable(s string) string {
+	return health.Trim(strings.ToValidUTF8(s[:min(len(s), maxClientName)], "\uFFFD"))
+}
+
 // clientOf is who opened a stream.
 func clientOf(ctx context.Context) hub.Client {
 	md, _ := metadata.FromIncomingContext(ctx)
-	c := hub.Client{Name: first(md, keyClientName)}
+	c := hub.Client{Name: printable(first(md, keyClientName))}
 	if c.Name == "" {
-		c.Name = first(md, keyClient)
+		c.Name = printable(first(md, keyClient))
 	}
 	if p, ok := peer.FromContext(ctx); ok {
 		c.Address = p.Addr.String()
@@ -97,9 +107,18 @@ func clientOf(ctx context.Context) hub.Client {
 	return c
 }
 
+// traceparent is the form of W3C trace contexts, later versions included.
+var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[0-9a-z-]{1,128})?$`)
+
+// callerOf is who makes a change. A trace context that is none is ignored, as
+// W3C wants; it would travel on to everybody.
 func callerOf(ctx context.Context) registry.Caller {
 	md, _ := metadata.FromIncomingContext(ctx)
-	return registry.Caller{Traceparent: first(md, keyTrace)}
+	trace := first(md, keyTrace)
+	if !traceparent.MatchString(trace) {
+		trace = ""
+	}
+	return registry.Caller{Traceparent: trace}
 }
 
 // admit decides whether a call is served at all.

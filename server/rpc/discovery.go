@@ -10,6 +10,7 @@ import (
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/fault"
 	"github.com/muster-registry/muster/server/hub"
+	"github.com/muster-registry/muster/server/record"
 	"github.com/muster-registry/muster/server/selector"
 	"github.com/muster-registry/muster/server/validate"
 	"github.com/muster-registry/muster/server/view"
@@ -43,18 +44,20 @@ func (s discovery) Lookup(ctx context.Context, req *musterv1.LookupRequest) (*mu
 	if unchanged(req.GetKnown(), res.GetHeader()) {
 		return res, nil
 	}
-	if count > uint64(s.limits.GetLookupInstances()) {
-		return nil, toStatus(tooLarge(count, s.limits.GetLookupInstances()))
-	}
-	res.Result = musterv1.LookupResult_LOOKUP_RESULT_FULL
+	var found []*view.Instance
 	hub.Each(v, sel, func(svc *view.Service, instances []*view.Instance) {
 		if svc.State != nil {
 			res.Services = append(res.Services, svc.State.ServiceState)
 		}
-		for _, in := range instances {
-			res.Instances = append(res.Instances, in.Proto())
-		}
+		found = append(found, instances...)
 	})
+	if limit := s.limits.GetLookupInstances(); uint64(len(found)) > uint64(limit) {
+		return nil, toStatus(tooLarge(len(found), limit))
+	}
+	res.Result = musterv1.LookupResult_LOOKUP_RESULT_FULL
+	for _, in := range found {
+		res.Instances = append(res.Instances, in.Proto())
+	}
 	return res, nil
 }
 
@@ -65,10 +68,10 @@ func unchanged(k *musterv1.KnownView, h *musterv1.ViewHeader) bool {
 		k.GetDigest() == h.GetDigest() && k.GetCount() == h.GetCount()
 }
 
-func tooLarge(count uint64, limit uint32) error {
+func tooLarge(count int, limit uint32) error {
 	return fault.New(musterv1.ErrorReason_ERROR_REASON_RESULT_TOO_LARGE,
-		"the selector matches %d entries and Lookup answers at most %d; use Watch", count, limit).
-		With("count", strconv.FormatUint(count, 10)).With("maximum", strconv.FormatUint(uint64(limit), 10))
+		"the selector matches %d instances and Lookup answers at most %d; use Watch, or name fewer services", count, limit).
+		With("count", strconv.Itoa(count)).With("maximum", strconv.FormatUint(uint64(limit), 10))
 }
 
 // reach waits until the view is as new as a read wants it.
@@ -137,19 +140,17 @@ func (s discovery) ListServices(_ context.Context, req *musterv1.ListServicesReq
 
 // startOfPage is the name at which a page begins. The token is that name, so
 // it stays good when services come and go.
-func startOfPage(req *musterv1.ListServicesRequest) (string, error) {
+func startOfPage(req *musterv1.ListServicesRequest) (record.ServiceName, error) {
 	if req.GetPageToken() == "" {
-		if req.GetNamespace() == "" {
-			return "", nil
-		}
-		return req.GetNamespace() + "/" + req.GetPrefix(), nil
+		return record.ServiceName{Namespace: req.GetNamespace(), Service: req.GetPrefix()}, nil
 	}
-	name, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
-	if err != nil || !strings.HasPrefix(string(name), req.GetNamespace()) || strings.Count(string(name), "/") != 1 {
-		return "", fault.New(musterv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT,
+	raw, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
+	ns, svc, ok := strings.Cut(string(raw), "/")
+	if err != nil || !ok || !strings.HasPrefix(svc, req.GetPrefix()) || req.GetNamespace() != "" && ns != req.GetNamespace() {
+		return record.ServiceName{}, fault.New(musterv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT,
 			"page_token %q is not one that this list gave; begin again without it", req.GetPageToken())
 	}
-	return string(name), nil
+	return record.ServiceName{Namespace: ns, Service: svc}, nil
 }
 
 func summary(svc *view.Service) *musterv1.ServiceSummary {

@@ -288,7 +288,7 @@ func (b *Builder) removeInstance(key string, revision uint64, notes map[string]r
 // service returns the service for changing in place: a copy, made once per
 // batch, that shares its instances until they change.
 func (b *Builder) service(n record.ServiceName) *Service {
-	key := n.String()
+	key := sortKey(n)
 	if s := b.touched[key]; s != nil {
 		return s
 	}

@@ -117,7 +117,7 @@ func (v *View) Leases() int { return v.leases.Len() }
 
 // Service finds a service, or returns nil.
 func (v *View) Service(n record.ServiceName) *Service {
-	s, _ := v.services.Get(n.String())
+	s, _ := v.services.Get(sortKey(n))
 	return s
 }
 
@@ -140,11 +140,15 @@ func (v *View) AllLeases(yield func(*Lease) bool) {
 	v.leases.Scan(func(_ string, l *Lease) bool { return yield(l) })
 }
 
-// ServicesFrom yields services in the order of "namespace/service", beginning
+// ServicesFrom yields services in the order of (namespace, service), beginning
 // with the first at or after from.
-func (v *View) ServicesFrom(from string, yield func(*Service) bool) {
-	v.services.Ascend(from, func(_ string, s *Service) bool { return yield(s) })
+func (v *View) ServicesFrom(from record.ServiceName, yield func(*Service) bool) {
+	v.services.Ascend(sortKey(from), func(_ string, s *Service) bool { return yield(s) })
 }
+
+// sortKey is what services are sorted by: "a" and all of its services come
+// before "a-b", which they would not with the "/" that people write.
+func sortKey(n record.ServiceName) string { return n.Namespace + "\x00" + n.Service }
 
 // Tag reads the tag of a state for the digest.
 func (s *State) hash(n record.ServiceName) uint64 {
