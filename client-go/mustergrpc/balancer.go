@@ -216,25 +216,7 @@ func (b *viewBalancer) publishLocked() {
 
 // tableLocked decides: ready connections, else wait if there is hope, else fail.
 func (b *viewBalancer) tableLocked(now time.Time) balancer.State {
-	var ready []balancer.SubConn
-	var failed *slot
-	hope := false
-	picks := 0
-	for _, p := range b.plan.slots {
-		s := b.slots[p.key]
-		if s == nil || !s.pick {
-			continue
-		}
-		picks++
-		switch {
-		case s.state == connectivity.Ready:
-			ready = append(ready, s.conn)
-		case s.connecting(now):
-			hope = true
-		case s.failure != nil && failed == nil:
-			failed = s
-		}
-	}
+	ready, failed, picks, hope := b.sortLocked(now)
 	b.ready = len(ready)
 	wait := balancer.State{ConnectivityState: connectivity.Connecting, Picker: waiting{}}
 	fail := func(err *muster.Error) balancer.State {
@@ -258,6 +240,27 @@ func (b *viewBalancer) tableLocked(now time.Time) balancer.State {
 	default:
 		return wait
 	}
+}
+
+// sortLocked looks at the connections that may be picked: those that are ready,
+// one that failed, how many there are, and whether one is being connected.
+func (b *viewBalancer) sortLocked(now time.Time) (ready []balancer.SubConn, failed *slot, picks int, hope bool) {
+	for _, p := range b.plan.slots {
+		s := b.slots[p.key]
+		if s == nil || !s.pick {
+			continue
+		}
+		picks++
+		switch {
+		case s.state == connectivity.Ready:
+			ready = append(ready, s.conn)
+		case s.connecting(now):
+			hope = true
+		case s.failure != nil && failed == nil:
+			failed = s
+		}
+	}
+	return ready, failed, picks, hope
 }
 
 // causeOf is the innermost text of a connection error.

@@ -2,6 +2,7 @@ package mustergrpc
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -40,12 +41,30 @@ func NewClient(c *muster.Client, target string, options ...grpc.DialOption) (*gr
 		return nil, err
 	}
 	defer probe.Close()
-	defaults := []grpc.DialOption{
+	builder := &resolverBuilder{client: c, service: service}
+	conn, err := grpc.NewClient(target, slices.Concat(defaultOptions(), options, enforcedOptions(builder))...)
+	if err != nil {
+		return nil, dialError(target, err.Error())
+	}
+	conn.Connect()
+	if !builder.taken.Load() {
+		_ = conn.Close() // it was never used
+		return nil, dialError(target, textOtherBalancer())
+	}
+	return conn, nil
+}
+
+// defaultOptions may be overridden by the caller's.
+func defaultOptions() []grpc.DialOption {
+	return []grpc.DialOption{
 		grpc.WithTransportCredentials(EndpointCredentials(nil)),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 	}
-	builder := &resolverBuilder{client: c, service: service}
-	enforced := []grpc.DialOption{
+}
+
+// enforcedOptions are what the balancer relies on.
+func enforcedOptions(builder *resolverBuilder) []grpc.DialOption {
+	return []grpc.DialOption{
 		grpc.WithResolvers(builder),
 		grpc.WithIdleTimeout(0),
 		grpc.WithNoProxy(),
@@ -61,16 +80,6 @@ func NewClient(c *muster.Client, target string, options ...grpc.DialOption) (*gr
 		grpc.WithChainUnaryInterceptor(markUnary),
 		grpc.WithChainStreamInterceptor(markStream),
 	}
-	conn, err := grpc.NewClient(target, append(append(defaults, options...), enforced...)...)
-	if err != nil {
-		return nil, dialError(target, err.Error())
-	}
-	conn.Connect()
-	if !builder.taken.Load() {
-		_ = conn.Close() // it was never used
-		return nil, dialError(target, textOtherBalancer())
-	}
-	return conn, nil
 }
 
 // waitsForReady marks the context of calls that wait for readiness, which the

@@ -2,6 +2,7 @@ package mustergrpc
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/muster-registry/muster/client-go"
@@ -51,14 +52,7 @@ func makePlan(v *muster.View, service muster.ServiceName) plan {
 	var draining, starting, weightless, undialable int
 	instances := v.InstancesOf(service)
 	bySlot := map[slotKey]planned{}
-	for _, i := range instances {
-		if i.Lifecycle == muster.Serving && i.Weight > 0 {
-			p.total++
-			if i.Health != muster.Unhealthy {
-				p.healthy++
-			}
-		}
-	}
+	p.healthy, p.total = countHealthy(instances)
 	p.panicking = p.healthy*2 < p.total
 	for _, i := range instances {
 		key, ok := slotOf(i)
@@ -80,18 +74,24 @@ func makePlan(v *muster.View, service muster.ServiceName) plan {
 		s := bySlot[key]
 		bySlot[key] = planned{key, s.pick || pick, max(s.generation, i.CreateRevision, i.Incarnation)}
 	}
-	picks := 0
-	for _, s := range bySlot {
-		p.slots = append(p.slots, s)
-		if s.pick {
-			picks++
-		}
-	}
-	slices.SortFunc(p.slots, func(a, b planned) int { return compareSlots(a.key, b.key) })
-	if picks == 0 {
+	p.slots = slices.SortedFunc(maps.Values(bySlot), func(a, b planned) int { return compareSlots(a.key, b.key) })
+	if !slices.ContainsFunc(p.slots, func(s planned) bool { return s.pick }) {
 		p.reason = whyNone(v, service, textNoneServes(service, len(instances), draining, starting, weightless, undialable))
 	}
 	return p
+}
+
+// countHealthy counts the instances that take calls, and the healthy of them.
+func countHealthy(instances []*muster.Instance) (healthy, total int) {
+	for _, i := range instances {
+		if i.Lifecycle == muster.Serving && i.Weight > 0 {
+			total++
+			if i.Health != muster.Unhealthy {
+				healthy++
+			}
+		}
+	}
+	return healthy, total
 }
 
 // whyNone is the error of a view without an instance to pick.
