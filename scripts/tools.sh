@@ -49,16 +49,29 @@ go_tool() {
 }
 
 cargo_tool() {
-	local name=$1 version=$2 stamp
+	local name=$1 version=$2 stamp cached
 	need cargo "to build $name"
 	stamp="$version $(cd "$ROOT" && rustc --version)"
 	fresh "$name" "$stamp" && return
 	SECONDS=0
-	# Unoptimised: cargo-deny builds in 63 s instead of 154 s on two cores, and none of these tools
-	# runs for long. Tools built in one go share the target folder, which then goes: it is large.
-	(cd "$ROOT" && cargo install --locked --quiet --force --profile dev \
-		--target-dir "$TOOLS/target" --root "$TOOLS" "$name@$version")
+	# Go keeps what it built for the next clone; cargo does not, so this does.
+	cached=${XDG_CACHE_HOME:-${HOME:-$TOOLS}/.cache}/muster-tools/$name-${stamp//[^a-zA-Z0-9.-]/_}
+	mkdir -p "$TOOLS/bin" "$(dirname "$cached")"
+	if [[ ! -x $cached ]]; then
+		cargo_install "$name" "$version"
+		# Renamed into place: another clone may be doing the same.
+		cp "$TOOLS/bin/$name" "$cached.$$"
+		mv "$cached.$$" "$cached"
+	fi
+	cp "$cached" "$TOOLS/bin/$name"
 	built "$name" "$stamp"
+}
+
+# Unoptimised: cargo-deny builds in 63 s instead of 154 s on two cores, and none of these tools runs
+# for long. Tools built in one go share the target folder, which then goes: it is large.
+cargo_install() {
+	(cd "$ROOT" && cargo install --locked --quiet --force --profile dev --config profile.dev.debug=false \
+		--target-dir "$TOOLS/target" --root "$TOOLS" "$1@$2")
 }
 
 install() {
