@@ -32,8 +32,8 @@ func openBolt(dir string) (engine, error) {
 		return nil, err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(bucket)
-		return err
+		_, madeErr := tx.CreateBucketIfNotExists(bucket)
+		return madeErr
 	})
 	b := &bolt{db: db, queue: make(chan write, 1<<12)}
 	b.joined.Go(b.run)

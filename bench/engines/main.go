@@ -54,7 +54,7 @@ func run(parent string, duration time.Duration, rounds, entries int) error {
 	if err != nil {
 		return fmt.Errorf("make a directory to measure in: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if err := commits(dir, duration, rounds); err != nil {
 		return err
 	}
