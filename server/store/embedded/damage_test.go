@@ -175,18 +175,8 @@ func TestAnyFlippedByteIsNoticed(t *testing.T) {
 
 func copyDisk(t *testing.T, from, to *crashfs.FS) {
 	t.Helper()
-	p := to.Process()
 	for path, content := range from.Dump() {
-		f, err := p.Create(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if err := to.Change(path, func([]byte) []byte { return []byte(content) }); err != nil {
-			t.Fatal(err)
-		}
+		place(t, to, path, []byte(content))
 	}
 }
 

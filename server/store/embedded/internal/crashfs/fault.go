@@ -70,8 +70,8 @@ func (fs *FS) Used() int64 {
 
 func (fs *FS) usedLocked() int64 {
 	var n int64
-	for _, node := range fs.names {
-		n += int64(len(node.cached))
+	for _, content := range fs.names {
+		n += int64(len(content.cached))
 	}
 	return n
 }

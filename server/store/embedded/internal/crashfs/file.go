@@ -23,11 +23,11 @@ type pending struct {
 
 // file is a handle on an inode.
 type file struct {
-	fs     *FS
-	node   *inode
-	path   string
-	life   int
-	closed bool
+	fs      *FS
+	content *inode
+	path    string
+	life    int
+	closed  bool
 }
 
 func (f *file) usableLocked() error {
@@ -50,10 +50,10 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.usableLocked(); err != nil {
 		return 0, err
 	}
-	if off >= int64(len(f.node.cached)) {
+	if off >= int64(len(f.content.cached)) {
 		return 0, io.EOF
 	}
-	n := copy(p, f.node.cached[off:])
+	n := copy(p, f.content.cached[off:])
 	if n < len(p) {
 		return n, io.EOF
 	}
@@ -71,12 +71,12 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.usableLocked(); err != nil {
 		return 0, err
 	}
-	if grow := off + int64(len(p)) - int64(len(f.node.cached)); grow > 0 {
+	if grow := off + int64(len(p)) - int64(len(f.content.cached)); grow > 0 {
 		if err := f.growLocked(grow); err != nil {
 			return 0, err
 		}
 	}
-	f.node.write(p, off)
+	f.content.write(p, off)
 	if fault.Err != nil {
 		return len(p), pathError(Write, f.path, fault.Err)
 	}
@@ -93,7 +93,7 @@ func (f *file) Allocate(size int64) error {
 	if err := f.usableLocked(); err != nil {
 		return err
 	}
-	return f.growLocked(size - int64(len(f.node.cached)))
+	return f.growLocked(size - int64(len(f.content.cached)))
 }
 
 func (f *file) growLocked(by int64) error {
@@ -105,7 +105,7 @@ func (f *file) growLocked(by int64) error {
 			return pathError(Write, f.path, errNoRoom)
 		}
 	}
-	f.node.cached = append(f.node.cached, make([]byte, by)...)
+	f.content.cached = append(f.content.cached, make([]byte, by)...)
 	return nil
 }
 
@@ -118,10 +118,10 @@ func (f *file) Sync() error {
 		return err
 	}
 	if fault.Err != nil {
-		f.node.syncFailed(f.fs.rng)
+		f.content.syncFailed(f.fs.rng)
 		return pathError(Sync, f.path, fault.Err)
 	}
-	f.node.sync()
+	f.content.sync()
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (f *file) Sync() error {
 func (f *file) Size() (int64, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	return int64(len(f.node.cached)), f.usableLocked()
+	return int64(len(f.content.cached)), f.usableLocked()
 }
 
 // Close implements vfs.File.

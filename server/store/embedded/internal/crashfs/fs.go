@@ -36,10 +36,10 @@ type FS struct {
 	fault   func(Op) Fault
 }
 
-// change of the names: a creation or a rename if node is set, or a removal.
+// change of the names: a creation or a rename if content is set, or a removal.
 type change struct {
 	from, to string
-	node     *inode
+	content  *inode
 }
 
 // New makes an empty file system. All chance in it comes from the seed.
@@ -64,11 +64,11 @@ func (fs *FS) Process() vfs.FS {
 // applyLocked makes changes durable. Removals are left out where keep says so.
 func (fs *FS) applyLocked(changes []change, keep func() bool) {
 	for _, c := range changes {
-		if c.from != "" && (c.node != nil || keep == nil || !keep()) {
+		if c.from != "" && (c.content != nil || keep == nil || !keep()) {
 			delete(fs.durable, c.from)
 		}
-		if c.node != nil {
-			fs.durable[c.to] = c.node
+		if c.content != nil {
+			fs.durable[c.to] = c.content
 		}
 	}
 }

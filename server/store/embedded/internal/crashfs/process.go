@@ -70,8 +70,8 @@ func (p *process) Create(path string) (vfs.File, error) {
 	}
 	n := &inode{}
 	fs.names[path] = n
-	fs.changes = append(fs.changes, change{to: path, node: n})
-	return &file{fs: fs, node: n, path: path, life: p.life}, nil
+	fs.changes = append(fs.changes, change{to: path, content: n})
+	return &file{fs: fs, content: n, path: path, life: p.life}, nil
 }
 
 // Open implements vfs.FS.
@@ -85,7 +85,7 @@ func (p *process) Open(path string) (vfs.File, error) {
 	if n == nil {
 		return nil, pathError(Open, path, os.ErrNotExist)
 	}
-	return &file{fs: fs, node: n, path: path, life: p.life}, nil
+	return &file{fs: fs, content: n, path: path, life: p.life}, nil
 }
 
 // Rename implements vfs.FS.
@@ -101,7 +101,7 @@ func (p *process) Rename(oldPath, newPath string) error {
 	}
 	delete(fs.names, oldPath)
 	fs.names[newPath] = n
-	fs.changes = append(fs.changes, change{from: oldPath, to: newPath, node: n})
+	fs.changes = append(fs.changes, change{from: oldPath, to: newPath, content: n})
 	return nil
 }
 
