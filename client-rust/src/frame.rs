@@ -77,6 +77,40 @@ struct Part {
     removals: Vec<v1::Removal>,
 }
 
+impl Stage {
+    fn begin(part: Part) -> Stage {
+        Stage {
+            header: part.header,
+            next_index: 1,
+            kind: part.kind,
+            instances: part.instances,
+            services: part.services,
+            removals: part.removals,
+        }
+    }
+
+    /// Adds the next chunk of the same update.
+    fn add(&mut self, part: Part) -> Result<(), Broken> {
+        let v = |text: &str| Err(Broken::Violation(text.into()));
+        if part.chunk.index != self.next_index || part.kind != self.kind {
+            return v("chunks out of order");
+        }
+        if !same_update(&part.header, &self.header) {
+            return v("chunks of one update with different headers");
+        }
+        self.next_index += 1;
+        self.header = part.header;
+        self.instances.extend(part.instances);
+        self.services.extend(part.services);
+        self.removals.extend(part.removals);
+        Ok(())
+    }
+
+    fn entries(&self) -> usize {
+        self.instances.len() + self.services.len()
+    }
+}
+
 /// What a client holds of one view, and what is under way to it.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct FrameState {
@@ -250,41 +284,20 @@ impl FrameState {
         if !known {
             return v("a chunk of no known position");
         }
-        match &mut self.stage {
-            None if part.chunk.index != 0 => return v("an update that begins in the middle"),
-            None => {
-                self.check_start(&part)?;
-                self.stage = Some(Stage {
-                    header: part.header,
-                    next_index: 1,
-                    kind: part.kind,
-                    instances: part.instances,
-                    services: part.services,
-                    removals: part.removals,
-                });
-            }
-            Some(stage) => {
-                if part.chunk.index != stage.next_index || part.kind != stage.kind {
-                    return v("chunks out of order");
-                }
-                if !same_update(&part.header, &stage.header) {
-                    return v("chunks of one update with different headers");
-                }
-                stage.next_index += 1;
-                stage.header = part.header;
-                stage.instances.extend(part.instances);
-                stage.services.extend(part.services);
-                stage.removals.extend(part.removals);
-            }
+        if let Some(stage) = &mut self.stage {
+            stage.add(part)?;
+        } else if part.chunk.index == 0 {
+            self.check_start(&part)?;
+            self.stage = Some(Stage::begin(part));
+        } else {
+            return v("an update that begins in the middle");
         }
         // Whatever is in an update is in the set afterwards: more cannot be right, and a server
         // that sends for ever must not fill this process's memory.
-        let staged = self
-            .stage
-            .as_ref()
-            .map_or(0, |s| s.instances.len() + s.services.len());
-        match self.stage.as_ref().map(|s| s.header.count) {
-            Some(count) if staged as u64 > count => v("more entries than the set will have"),
+        match &self.stage {
+            Some(stage) if stage.entries() as u64 > stage.header.count => {
+                v("more entries than the set will have")
+            }
             _ => Ok(()),
         }
     }

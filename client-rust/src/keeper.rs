@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{self, Backoff, below, millis};
 use crate::client::Shared;
 use crate::error::Error;
 use crate::keepalive::{Ended, KeepaliveStream};
+use crate::messages;
 use crate::schedule::{JOIN_WITHIN, keepalive_after};
 use crate::servers::{Lane, Servers};
 use crate::session::{Lease, Session};
@@ -33,12 +35,13 @@ pub(crate) struct Keeper {
     table: Mutex<Table>,
     /// Leases were added or removed, or it is closing.
     wake: Notify,
+    /// Cancelled when it is closing, for what waits longer than a wake.
+    closing: CancellationToken,
 }
 
 #[derive(Default)]
 struct Table {
     started: bool,
-    closing: bool,
     /// By lease id, so that messages name leases in a stable order.
     leases: BTreeMap<String, Kept>,
 }
@@ -107,7 +110,7 @@ impl Keeper {
 
     /// The stream is half-closed, which is an intentional move, and the task ends.
     pub(crate) fn close(&self) {
-        self.lock().closing = true;
+        self.closing.cancel();
         self.wake.notify_one();
     }
 
@@ -117,18 +120,17 @@ impl Keeper {
 
     /// Whether a stream is not needed any more.
     pub(crate) fn is_idle(&self) -> bool {
-        let table = self.lock();
-        table.closing || table.leases.is_empty()
+        self.closing.is_cancelled() || self.lock().leases.is_empty()
     }
 
     /// False once the task is to end.
     async fn wait_for_leases(&self) -> bool {
         loop {
-            {
-                let table = self.lock();
-                if table.closing || !table.leases.is_empty() {
-                    return !table.closing;
-                }
+            if self.closing.is_cancelled() {
+                return false;
+            }
+            if !self.lock().leases.is_empty() {
+                return true;
             }
             self.woken().await;
         }
@@ -141,7 +143,8 @@ impl Keeper {
             let mut table = self.lock();
             table.leases.values_mut().map(|k| k.make_due(now)).collect()
         };
-        let text = format!("keepalive: {}", error.text());
+        let text = messages::broken("keepalive", error);
+        tracing::warn!("{text}");
         for due in all {
             due.session
                 .lease_unconfirmed(&due.id, &text, Some(error.clone()));
@@ -264,7 +267,8 @@ async fn run(shared: Arc<Shared>) {
         if first {
             wait = Duration::from_millis(below(word, millis(FIRST_RECONNECT) + 1));
         }
-        sleep(wait.max(e.retry_after().unwrap_or_default())).await;
+        let wait = wait.max(e.retry_after().unwrap_or_default());
+        keeper.closing.run_until_cancelled(sleep(wait)).await;
     }
 }
 
@@ -274,7 +278,11 @@ async fn serve(
     choice: &mut ServerChoice,
     retries: &mut Backoff,
 ) -> Result<Ended, Error> {
-    let lane = choice.acquire(&shared.servers).await?;
+    let closing = &shared.keeper.closing;
+    let acquired = closing.run_until_cancelled(choice.acquire(&shared.servers));
+    let Some(lane) = acquired.await.transpose()? else {
+        return Ok(Ended::Idle);
+    };
     shared.stats.keepalive_streams.add();
     let began = Instant::now();
     let mut stream = KeepaliveStream::open(shared.clone(), lane.clone());
@@ -312,9 +320,11 @@ impl ServerChoice {
                     .get(index)
                     .is_none_or(|last| last.elapsed() >= ttl)
         });
-        if other.is_none() {
+        let Some(other) = other else {
             return false;
-        }
+        };
+        // Also if it turns out not to answer: it is not to be tried again at once.
+        self.tried.insert(other, Instant::now());
         servers.failed(from.index());
         self.avoid = Some(from.index());
         true

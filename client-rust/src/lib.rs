@@ -98,6 +98,7 @@ mod spec;
 mod stats;
 mod status;
 mod stream;
+mod stream_calls;
 mod subscription;
 #[cfg(feature = "tls-ring")]
 mod tls;

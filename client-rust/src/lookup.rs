@@ -115,32 +115,11 @@ impl Lookup {
 
     /// Verifies an answer and makes it a view.
     fn view(&self, answer: v1::LookupResponse, subject: &str) -> Result<Arc<View>, Error> {
-        let mut frames = FrameState::default();
         let header = answer.header.clone().unwrap_or_default();
-        let outcome = frames.snapshot(
-            v1::Snapshot {
-                header: answer.header,
-                chunk: Some(v1::Chunk {
-                    index: 0,
-                    position: v1::ChunkPosition::Final as i32,
-                }),
-                cause: v1::SnapshotCause::First as i32,
-                instances: answer.instances,
-                services: answer.services,
-                removed: Vec::new(),
-            },
-            &[],
-            0,
-        );
-        if let Outcome::Broken(broken) = outcome {
-            self.shared.stats.violations.add();
-            let what = match broken {
-                Broken::Violation(text) => text,
-                Broken::Gap | Broken::Mismatch => "digest or count do not match".to_owned(),
-            };
-            let (server, _) = self.shared.servers.status();
-            let text = messages::violation(&server, &format!("lookup {subject}: {what}"));
-            return Err(Error::new(Reason::ProtocolViolation, text).at(server));
+        let forbidden = answer.forbidden.clone();
+        let mut frames = FrameState::default();
+        if let Outcome::Broken(broken) = frames.snapshot(snapshot(answer), &[], 0) {
+            return Err(self.violation(broken, subject));
         }
         let mut view = View::empty(Arc::new(self.selector.clone()), self.shared.clock);
         view.timing = Some(Timing {
@@ -153,8 +132,7 @@ impl Lookup {
         view.count = header.count;
         view.instances = frames.instances();
         view.services = frames.set().services();
-        view.forbidden = answer
-            .forbidden
+        view.forbidden = forbidden
             .into_iter()
             .map(|n| ServiceName::new(n.namespace, n.service))
             .collect();
@@ -166,6 +144,32 @@ impl Lookup {
         view.snapshots = 1;
         view.last_cause = SnapshotCause::First;
         Ok(Arc::new(view))
+    }
+
+    fn violation(&self, broken: Broken, subject: &str) -> Error {
+        self.shared.stats.violations.add();
+        let what = match broken {
+            Broken::Violation(text) => text,
+            Broken::Gap | Broken::Mismatch => "digest or count do not match".to_owned(),
+        };
+        let (server, _) = self.shared.servers.status();
+        let text = messages::violation(&server, &format!("lookup {subject}: {what}"));
+        Error::new(Reason::ProtocolViolation, text).at(server)
+    }
+}
+
+/// An answer as a snapshot in one chunk, to be verified like one.
+fn snapshot(answer: v1::LookupResponse) -> v1::Snapshot {
+    v1::Snapshot {
+        header: answer.header,
+        chunk: Some(v1::Chunk {
+            index: 0,
+            position: v1::ChunkPosition::Final as i32,
+        }),
+        cause: v1::SnapshotCause::First as i32,
+        instances: answer.instances,
+        services: answer.services,
+        removed: Vec::new(),
     }
 }
 

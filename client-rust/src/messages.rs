@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::drain::DrainReport;
+use crate::error::Error;
 
 /// A duration as people read it: `38ms`, `1.9s`, `41s`, `2m05s`, `3h12m`.
 pub(crate) fn duration(d: Duration) -> String {
@@ -274,6 +275,15 @@ pub(crate) fn unconfirmed(reason: &str, retry: Duration) -> String {
     )
 }
 
+/// A stream that broke. Names what it was for, unless the error does so itself.
+pub(crate) fn broken(op: &str, error: &Error) -> String {
+    let text = error.text();
+    if text.starts_with(&format!("{op}: ")) {
+        return text;
+    }
+    format!("{op}: {text}")
+}
+
 /// A keepalive without answer.
 pub(crate) fn unanswered(server: &str, waited: Duration) -> String {
     format!(
@@ -308,8 +318,8 @@ fn what(op: &str, subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Reason;
     use crate::drain::{DrainResult, DrainWatcher};
-    use crate::{Error, Reason};
 
     #[test]
     fn durations_read_well() {

@@ -110,9 +110,7 @@ impl Session {
                 }
                 Err(e) => e,
             };
-            let mut held_by_others = e.reason() == Reason::InstanceExists && previous.is_none();
-            held_by_others &= take_overs < MAX_TAKE_OVERS && !self.is_ending();
-            if held_by_others {
+            if previous.is_none() && take_overs < MAX_TAKE_OVERS && self.is_held_by_others(&e) {
                 take_overs += 1;
                 message.claim = Some(take_over(&e));
                 continue;
@@ -127,13 +125,16 @@ impl Session {
             // A grant that nobody knows of must be found, to be withdrawn.
             let must_find = uncertain.is_some_and(|at| at.elapsed() < shared.config.ttl);
             let wait = shared.delay(&mut retries, &e);
-            let waited = self
-                .pause(wait, |s| !must_find && matches!(s, Step::End))
-                .await;
-            if !waited {
+            let urgent = |s: &Step| !must_find && matches!(s, Step::End);
+            if !self.pause(wait, urgent).await {
                 return Err(e);
             }
         }
+    }
+
+    /// Whether an instance is to be taken over from others.
+    fn is_held_by_others(&self, e: &Error) -> bool {
+        e.reason() == Reason::InstanceExists && !self.is_ending()
     }
 
     async fn try_register(
@@ -249,11 +250,15 @@ impl Session {
                 stub.update(request(message, deadline)).await
             }
         });
-        let response = tokio::select! {
-            response = call => response?,
-            () = self.ending() => {
-                let text = messages::closed("registration");
-                return Err(Error::new(Reason::Cancelled, text));
+        tokio::pin!(call);
+        let response = loop {
+            tokio::select! {
+                response = &mut call => break response?,
+                // The end and a lost lease do not wait for an answer that matters no more.
+                () = self.woken() => if matches!(self.next(), Step::End | Step::Lost(_)) {
+                    let text = messages::closed("registration");
+                    return Err(Error::new(Reason::Cancelled, text));
+                }
             }
         };
         shared.wrote(Position::new(response.epoch, response.revision));

@@ -353,11 +353,6 @@ impl Session {
         self.ending.is_cancelled()
     }
 
-    /// Returns once somebody ended it.
-    pub(crate) async fn ending(&self) {
-        self.ending.cancelled().await;
-    }
-
     /// The state that was asked for; a driver that ends unasked was closed.
     pub(crate) fn end_state(&self) -> RegistrationState {
         let chosen = self.lock().end_state;

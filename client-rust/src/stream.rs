@@ -14,8 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Request, Status};
 
 use crate::ack::{Ack, Acks, Next};
-use crate::backoff::{Backoff, below, millis};
-use crate::calls::request;
+use crate::backoff::{below, millis};
 use crate::client::Shared;
 use crate::config::{CALL_TIMEOUT, IDLE_STREAM_TIMEOUT, STREAM_LIFETIME};
 use crate::error::{Error, Reason};
@@ -23,17 +22,11 @@ use crate::freshness::StreamClock;
 use crate::instance::ServiceName;
 use crate::messages;
 use crate::servers::Lane;
-use crate::watch::{Watch, is_refusal};
+use crate::stream_calls::Update;
+use crate::watch::Watch;
 
-/// Subscriptions that one UpdateWatch adds at most.
-const UPDATE_BATCH: usize = 100;
 /// How often a client looks for a server that is not isolated from its store.
 const ISOLATED_RETRY: Duration = Duration::from_secs(10);
-/// How often one acknowledgement is tried; a drain that misses it ends by its deadline.
-const ACK_TRIES: usize = 5;
-/// The longest wait between these tries.
-const ACK_CAP: Duration = Duration::from_secs(1);
-
 type Frames = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
 
 /// How a stream ended without an error.
@@ -45,15 +38,9 @@ pub(crate) enum Ended {
     Handover,
 }
 
-/// A call of UpdateWatch that is under way.
-struct Update {
-    added: Vec<u32>,
-    call: BoxFuture<'static, Result<(), Error>>,
-}
-
 /// What was asked for on this stream and what became of it.
 #[derive(Debug, Clone, Copy)]
-struct Asked {
+pub(crate) struct Asked {
     resumed: bool,
     /// The view whose frames it gets, once answered.
     view_id: Option<u64>,
@@ -69,12 +56,12 @@ pub(crate) struct WatchStream {
     /// Whether the server cannot reach its store.
     pub(crate) isolated: bool,
     frames: Frames,
-    first: v1::Opened,
-    asked: BTreeMap<u32, Asked>,
+    pub(crate) first: v1::Opened,
+    pub(crate) asked: BTreeMap<u32, Asked>,
     clock: StreamClock,
-    update: Option<Update>,
-    acks: Acks,
-    acking: Option<(Ack, BoxFuture<'static, ()>)>,
+    pub(crate) update: Option<Update>,
+    pub(crate) acks: Acks,
+    pub(crate) acking: Option<(Ack, BoxFuture<'static, ()>)>,
     idle_at: Instant,
     handover_at: Instant,
 }
@@ -100,15 +87,7 @@ impl WatchStream {
         };
         let mut frames: Frames = Box::pin(frames.try_flatten_stream());
         shared.stats.watch_streams.add();
-        let first = match timeout(CALL_TIMEOUT, frames.next()).await {
-            Err(_) => return Err(quiet(&lane, CALL_TIMEOUT)),
-            Ok(None) => return Err(lane.error(ended(), "watch", "")),
-            Ok(Some(Err(status))) => return Err(lane.error(status, "watch", "")),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        let Some(Frame::Opened(first)) = first.frame else {
-            return Err(violation(&lane, "the first frame is not Opened"));
-        };
+        let first = first_frame(&lane, &mut frames).await?;
         Ok(WatchStream {
             lane,
             began,
@@ -297,119 +276,6 @@ impl WatchStream {
         }
     }
 
-    /// Brings the stream to what is wanted, by one UpdateWatch at a time, and acknowledges.
-    fn sync(&mut self, watch: &mut Watch) {
-        if self.acking.is_none()
-            && let Next::Send(ack) = self.acks.next(Instant::now())
-        {
-            let call = self.call_ack(watch.shared.clone(), &ack);
-            self.acking = Some((ack, call));
-        }
-        watch.sync_tracks();
-        if self.update.is_some() {
-            return;
-        }
-        let mut message = v1::UpdateWatchRequest {
-            stream_id: self.first.stream_id.clone(),
-            ..Default::default()
-        };
-        self.asked.retain(|id, _| {
-            let wanted = watch.tracks.contains_key(id);
-            if !wanted {
-                message.remove.push(*id);
-            }
-            wanted
-        });
-        let batch = if watch.one_by_one { 1 } else { UPDATE_BATCH };
-        let deadline = Instant::now() + CALL_TIMEOUT * 2;
-        let unasked = watch
-            .tracks
-            .keys()
-            .filter(|id| !self.asked.contains_key(id));
-        let new: Vec<u32> = unasked.copied().take(batch).collect();
-        for id in new {
-            let Some(subscription) = watch.subscription(id) else {
-                continue;
-            };
-            if let Some(track) = watch.tracks.get_mut(&id) {
-                track.frames.begin_stream(subscription.resume.is_some());
-            }
-            self.asked.insert(id, Asked::new(&subscription, deadline));
-            message.add.push(subscription);
-        }
-        if !message.add.is_empty() || !message.remove.is_empty() {
-            self.update = Some(self.call_update(message));
-        }
-    }
-
-    fn call_update(&self, message: v1::UpdateWatchRequest) -> Update {
-        let added = message.add.iter().map(|s| s.subscription_id).collect();
-        let lane = self.lane.clone();
-        let call = async move {
-            let mut stub = lane.connection.discovery();
-            let deadline = Instant::now() + CALL_TIMEOUT;
-            match timeout(CALL_TIMEOUT, stub.update_watch(request(message, deadline))).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(status)) => Err(lane.error(status, "watch", "")),
-                Err(_) => Err(quiet(&lane, CALL_TIMEOUT)),
-            }
-        };
-        Update {
-            added,
-            call: Box::pin(call),
-        }
-    }
-
-    /// Handles the result of UpdateWatch. An error that the server means for one subscription ends
-    /// that one; any other reopens the stream.
-    fn updated(&mut self, watch: &mut Watch, result: Result<(), Error>) -> Result<(), Error> {
-        let added = self.update.take().map(|u| u.added).unwrap_or_default();
-        let Err(e) = result else {
-            return Ok(());
-        };
-        if !is_refusal(&e) || added.is_empty() {
-            return Err(e);
-        }
-        for id in &added {
-            self.asked.remove(id);
-        }
-        match added.as_slice() {
-            [id] => watch.refuse(*id, e),
-            _ => watch.one_by_one = true,
-        }
-        Ok(())
-    }
-
-    fn call_ack(&self, shared: Arc<Shared>, ack: &Ack) -> BoxFuture<'static, ()> {
-        let message = v1::AckWatchRequest {
-            stream_id: self.first.stream_id.clone(),
-            epoch: ack.at.epoch,
-            revision: ack.at.revision,
-            view_ids: ack.view_ids.clone(),
-        };
-        let lane = self.lane.clone();
-        Box::pin(async move {
-            let mut retries = Backoff::default();
-            for _ in 0..ACK_TRIES {
-                let mut stub = lane.connection.discovery();
-                let call = stub.ack_watch(request(message.clone(), Instant::now() + CALL_TIMEOUT));
-                match timeout(CALL_TIMEOUT, call).await {
-                    // An error that stays, as NOT_FOUND, means that nobody waits for it any more.
-                    Ok(Err(s)) if lane.error(s.clone(), "ack", "").is_retryable() => {}
-                    Ok(_) => return,
-                    Err(_) => {}
-                }
-                tokio::time::sleep(retries.next(ACK_CAP, shared.config.word())).await;
-            }
-        })
-    }
-
-    fn acked(&mut self) {
-        if let Some((ack, _)) = self.acking.take() {
-            self.acks.sent(&ack);
-        }
-    }
-
     /// Who shows a view.
     pub(crate) fn shown_by(&self, view_id: u64) -> Vec<u32> {
         let asked = self.asked.iter();
@@ -441,12 +307,26 @@ impl WatchStream {
 }
 
 impl Asked {
-    fn new(s: &v1::Subscription, deadline: Instant) -> Asked {
+    pub(crate) fn new(s: &v1::Subscription, deadline: Instant) -> Asked {
         Asked {
             resumed: s.resume.is_some(),
             view_id: None,
             deadline,
         }
+    }
+}
+
+/// Waits for Opened.
+async fn first_frame(lane: &Lane, frames: &mut Frames) -> Result<v1::Opened, Error> {
+    let frame = match timeout(CALL_TIMEOUT, frames.next()).await {
+        Err(_) => return Err(quiet(lane, CALL_TIMEOUT)),
+        Ok(None) => return Err(lane.error(ended(), "watch", "")),
+        Ok(Some(Err(status))) => return Err(lane.error(status, "watch", "")),
+        Ok(Some(Ok(frame))) => frame,
+    };
+    match frame.frame {
+        Some(Frame::Opened(first)) => Ok(first),
+        _ => Err(violation(lane, "the first frame is not Opened")),
     }
 }
 
@@ -469,7 +349,7 @@ fn ended() -> Status {
     Status::unavailable("the server ended the stream")
 }
 
-fn quiet(lane: &Lane, waited: Duration) -> Error {
+pub(crate) fn quiet(lane: &Lane, waited: Duration) -> Error {
     let text = messages::quiet_stream(lane.address(), waited);
     Error::new(Reason::Deadline, text).at(lane.address())
 }

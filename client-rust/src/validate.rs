@@ -103,29 +103,30 @@ pub(crate) fn instance(spec: &InstanceSpec) -> Result<(), Error> {
     endpoints(&object, &spec.endpoints)?;
     metadata(&object, &spec.metadata)?;
     capabilities(&object, &spec.capabilities)?;
+    place(&object, spec)?;
+    health_reason(&object, &spec.health_reason)
+}
+
+/// Checks where an instance runs, and what part of the service it serves.
+fn place(object: &str, spec: &InstanceSpec) -> Result<(), Error> {
     for (field, value) in [
         ("region", &spec.locality.region),
         ("zone", &spec.locality.zone),
     ] {
-        require(
-            value.len() <= NAME_BYTES,
-            &object,
-            field,
-            value,
-            "at most 63 bytes",
-        )?;
+        let ok = value.len() <= NAME_BYTES;
+        require(ok, object, field, value, "at most 63 bytes")?;
     }
     if let Some(crate::Shard::Ids(ids)) = &spec.shard {
         let ascending = ids.windows(2).all(|w| w[0] < w[1]);
         require(
             ascending && ids.len() <= SHARD_IDS,
-            &object,
+            object,
             "shard ids",
             &format!("{ids:?}"),
             "ascending, at most 1024",
         )?;
     }
-    health_reason(&object, &spec.health_reason)
+    Ok(())
 }
 
 /// Checks a weight.

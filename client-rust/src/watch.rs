@@ -66,8 +66,13 @@ pub(crate) struct Watch {
     pub(crate) one_by_one: bool,
 }
 
-/// Runs until the client closes.
+/// Runs until the client closes. Nothing has to be said to the registry then: it sees the stream end.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let closing = shared.watcher.closing();
+    closing.run_until_cancelled_owned(serve(shared)).await;
+}
+
+async fn serve(shared: Arc<Shared>) {
     let mut watch = Watch {
         tracks: BTreeMap::new(),
         epoch: 0,
@@ -76,7 +81,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         one_by_one: false,
         shared,
     };
-    while watch.shared.watcher.wait_for_selectors().await {
+    loop {
+        watch.shared.watcher.wait_for_selectors().await;
         let ended = match watch.open(None).await {
             Ok(Some(stream)) => watch.follow(stream).await,
             Ok(None) => Ok(()),
@@ -112,7 +118,7 @@ impl Watch {
 
     /// A stream broke: the views come from memory until the next one.
     async fn broke(&mut self, e: Error) {
-        tracing::warn!("{}", e.text());
+        tracing::warn!("{}", messages::broken("watch", &e));
         self.shared.watcher.set_failure(Some(e.clone()));
         for track in self.tracks.values() {
             track.watched.lost_stream();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::client::Shared;
 use crate::error::{Error, Reason};
@@ -19,12 +20,12 @@ pub(crate) struct Watcher {
     table: Mutex<Table>,
     /// Selectors came or went, a picker applied a view, or it is closing.
     wake: Notify,
+    closing: CancellationToken,
 }
 
 #[derive(Default)]
 struct Table {
     started: bool,
-    closed: bool,
     last_id: u32,
     /// By canonical selector.
     entries: HashMap<Vec<u8>, Entry>,
@@ -60,7 +61,7 @@ impl Watcher {
         let key = selector.canonical();
         let (handle, start) = {
             let mut table = watcher.lock();
-            if table.closed {
+            if watcher.closing.is_cancelled() {
                 return Err(shared.closed_error());
             }
             if let Some(handle) = table.entries.get(&key).and_then(|e| e.handle.upgrade()) {
@@ -110,7 +111,8 @@ impl Watcher {
     pub(crate) fn close(&self) {
         let all = {
             let mut table = self.lock();
-            table.closed = true;
+            // While locked, so that none is added after the last look.
+            self.closing.cancel();
             std::mem::take(&mut table.entries)
         };
         for entry in all.into_values() {
@@ -118,6 +120,11 @@ impl Watcher {
             entry.watched.finish(error);
         }
         self.nudge();
+    }
+
+    /// Cancelled when the task is to end.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     /// Makes the task look again.
@@ -150,15 +157,9 @@ impl Watcher {
         list
     }
 
-    /// False once the task is to end.
-    pub(crate) async fn wait_for_selectors(&self) -> bool {
-        loop {
-            {
-                let table = self.lock();
-                if table.closed || !table.entries.is_empty() {
-                    return !table.closed;
-                }
-            }
+    /// Returns once there is something to watch.
+    pub(crate) async fn wait_for_selectors(&self) {
+        while self.count() == 0 {
             self.woken().await;
         }
     }

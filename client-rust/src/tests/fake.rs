@@ -91,6 +91,29 @@ pub(crate) struct State {
     pub(crate) cluster_ids: BTreeMap<usize, String>,
     pub(crate) protocols: (u32, u32),
     pub(crate) metadata: Vec<(String, String)>,
+    /// The weight that was registered or updated last.
+    pub(crate) weight: Option<u32>,
+    registering: usize,
+    /// Two registrations were in flight at once.
+    pub(crate) overlapping_registers: bool,
+}
+
+/// A registration that is in flight.
+pub(crate) struct InFlight(Arc<Shared>);
+
+impl InFlight {
+    pub(crate) fn begin(shared: &Arc<Shared>) -> InFlight {
+        let mut state = shared.lock();
+        state.registering += 1;
+        state.overlapping_registers |= state.registering > 1;
+        InFlight(shared.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.lock().registering -= 1;
+    }
 }
 
 /// What all servers of the fake registry share.

@@ -14,7 +14,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::fake::{Granted, OpenWatch, Scripted, Shared, State, What};
+use super::fake::{Granted, InFlight, OpenWatch, Scripted, Shared, State, What};
 use crate::instance::duration_to_wire;
 use crate::status::status_of;
 
@@ -96,6 +96,7 @@ fn register(state: &mut State, r: v1::RegisterRequest) -> Result<v1::RegisterRes
         }
     }
     state.revision += 1;
+    state.weight = r.instances.first().and_then(|i| i.weight);
     let lease = v1::Lease {
         lease_id: format!("{:04}-secret", state.revision),
         incarnation: state.revision,
@@ -183,6 +184,7 @@ impl RegistrationService for FakeServer {
             .collect();
         let r = r.into_inner();
         let what = What::Register(r.clone());
+        let _in_flight = InFlight::begin(&self.shared);
         self.answer("register", what, |s| register(s, r)).await
     }
 
@@ -190,6 +192,8 @@ impl RegistrationService for FakeServer {
         let r = r.into_inner();
         self.answer("update", What::Update(r.clone()), |s| {
             known(s, &r.lease_id)?;
+            let weight = r.instance.and_then(|i| i.weight);
+            s.weight = weight.or(s.weight);
             Ok(v1::UpdateResponse {
                 epoch: s.epoch,
                 revision: s.revision,

@@ -424,3 +424,33 @@ async fn serving_again_ends_a_drain() {
     fake.until(|s| s.leases.values().next().map(|_| ())).await;
     client.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn unconfirmed_with_a_server_down_is_not_a_tight_loop() {
+    let fake = Fake::new(3);
+    for server in 0..2 {
+        let retry = Duration::from_secs(1);
+        fake.lock().unconfirmed.insert(server, retry);
+    }
+    fake.place(2).stop();
+    let client = fake.client();
+    client.register([spec("pay-1")]).await.expect("registered");
+    sleep(Duration::from_secs(60)).await;
+    let streams = client.stats().keepalive_streams;
+    assert!(streams <= 12, "{streams} streams in 4 TTLs");
+    client.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_does_not_wait_for_connections() {
+    let fake = Fake::new(1);
+    let client = fake.client();
+    let _sub = client
+        .subscribe(crate::Selector::service("shop", "pay"))
+        .expect("subscribed");
+    fake.place(0).silence();
+    sleep(Duration::from_secs(1)).await; // in the middle of connecting
+    let began = Instant::now();
+    client.close().await;
+    assert_eq!(began.elapsed().as_millis(), 0);
+}

@@ -3,8 +3,10 @@
 //! One file per topic; each test is named for the rule that it holds the client to, alike in both
 //! clients.
 
+mod ack;
 #[cfg(feature = "tonic-0_14")]
 mod channel;
+mod deregister;
 mod fake;
 mod fake_network;
 mod fake_services;
@@ -13,6 +15,8 @@ mod registration;
 #[cfg(feature = "tonic-0_14-serve")]
 mod serve;
 mod servers;
+mod setters;
+mod subscription;
 mod vectors;
 mod watch;
 mod watch_trouble;

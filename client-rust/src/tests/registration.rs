@@ -7,9 +7,10 @@ use muster_proto::v1::register_request::Claim;
 use tokio::time::{Instant, advance, sleep, timeout};
 use tonic::Code;
 
+use super::deregister::deregisters;
 use super::fake::{Fake, Scripted, What};
 use crate::status::status_of;
-use crate::{EndpointSpec, Health, InstanceSpec, Lifecycle, Reason, RegistrationState as State};
+use crate::{EndpointSpec, InstanceSpec, Reason, RegistrationState as State};
 
 pub(crate) fn spec(id: &str) -> InstanceSpec {
     InstanceSpec::new("shop", "pay")
@@ -34,13 +35,6 @@ pub(crate) fn updates(w: &What) -> Option<v1::UpdateRequest> {
 pub(crate) fn keepalives(w: &What) -> Option<v1::KeepAliveRequest> {
     match w {
         What::KeepAlive(r) => Some(r.clone()),
-        _ => None,
-    }
-}
-
-fn deregisters(w: &What) -> Option<v1::DeregisterRequest> {
-    match w {
-        What::Deregister(r) => Some(r.clone()),
         _ => None,
     }
 }
@@ -407,159 +401,6 @@ async fn never_two_registrations_in_flight() {
     sleep(Duration::from_secs(60)).await;
     assert_eq!(fake.calls(registers).len(), 2);
     assert_eq!(reg.status().state, State::Active);
-    client.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn setters_coalesce_into_one_update_at_a_time() {
-    let fake = Fake::new(1);
-    let client = fake.client();
-    let reg = client.register([spec("pay-1")]).await.expect("registered");
-    fake.script("update", Scripted::Delay(Duration::from_secs(2)));
-    reg.set_weight(1);
-    fake.next_call(updates).await;
-    for n in 2..50 {
-        reg.set_weight(n);
-    }
-    reg.set_health(Health::Degraded, "slow disk");
-    reg.set_metadata([("k".to_owned(), "v".to_owned())].into());
-    reg.flush().await.expect("flushed");
-    let sent = fake.calls(updates);
-    assert_eq!(
-        sent.len(),
-        2,
-        "one in flight, one for all that came meanwhile"
-    );
-    let mask = |r: &v1::UpdateRequest| r.update_mask.clone().expect("a mask").paths;
-    assert_eq!(mask(&sent[0]), ["weight"]);
-    assert_eq!(mask(&sent[1]), ["weight", "metadata", "self_health"]);
-    let instance = sent[1].instance.clone().expect("an instance");
-    assert_eq!(instance.weight, Some(49));
-    assert_eq!(instance.self_health.expect("health").reason, "slow disk");
-    // Setting what is there already sends nothing.
-    reg.set_weight(49);
-    reg.flush().await.expect("flushed");
-    assert_eq!(fake.calls(updates).len(), 2);
-    client.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn each_instance_of_a_registration_is_updated() {
-    let fake = Fake::new(1);
-    let client = fake.client();
-    let specs = [spec("pay-1").lifecycle(Lifecycle::Starting), spec("pay-2")];
-    let reg = client.register(specs).await.expect("registered");
-    reg.set_lifecycle(Lifecycle::Draining); // ignored
-    reg.set_lifecycle(Lifecycle::Serving);
-    reg.flush().await.expect("flushed");
-    let sent = fake.calls(updates);
-    assert_eq!(sent.len(), 1, "only the first one changes");
-    assert_eq!(
-        sent[0].instance.clone().expect("an instance").instance_id,
-        "pay-1"
-    );
-    reg.set_weight(0);
-    reg.flush().await.expect("flushed");
-    assert_eq!(fake.calls(updates).len(), 3);
-    client.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn flush_tells_what_was_refused() {
-    let fake = Fake::new(1);
-    let client = fake.client();
-    let reg = client.register([spec("pay-1")]).await.expect("registered");
-    fake.fail("update", Code::InvalidArgument, "INVALID_ARGUMENT");
-    reg.set_weight(2_000_000);
-    let e = reg.flush().await.expect_err("refused");
-    assert_eq!(e.reason(), Reason::InvalidArgument);
-    assert_eq!(reg.status().state, State::Active);
-    sleep(Duration::from_secs(60)).await;
-    assert_eq!(fake.calls(updates).len(), 1, "it is not tried again");
-    reg.set_weight(2);
-    reg.flush().await.expect("flushed");
-    client.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn flush_is_bounded() {
-    let fake = Fake::new(1);
-    let client = fake.client();
-    let reg = client.register([spec("pay-1")]).await.expect("registered");
-    fake.place(0).stop();
-    reg.set_weight(2);
-    let began = Instant::now();
-    let e = reg.flush().await.expect_err("no server");
-    assert!(e.is_retryable(), "{e}");
-    assert_eq!(began.elapsed().as_secs(), 5);
-    fake.place(0).start();
-    reg.flush().await.expect("flushed once it is back");
-    client.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn update_of_a_lost_lease_registers_again() {
-    let fake = Fake::new(1);
-    let client = fake.client();
-    let reg = client.register([spec("pay-1")]).await.expect("registered");
-    let id = fake.only_lease().lease.lease_id;
-    fake.expire(&id);
-    reg.set_weight(3);
-    reg.flush().await.expect("flushed");
-    let lease = fake.only_lease();
-    assert_eq!(lease.instances[0].weight, Some(3));
-    client.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn deregister_is_told_and_idempotent() {
-    let fake = Fake::new(1);
-    let client = fake.client();
-    let reg = client.register([spec("pay-1")]).await.expect("registered");
-    let twin = reg.clone();
-    reg.deregister().await.expect("deregistered");
-    twin.deregister().await.expect("again");
-    assert_eq!(fake.calls(deregisters).len(), 1);
-    assert!(fake.lock().leases.is_empty());
-    assert_eq!(twin.status().state, State::Deregistered);
-    assert!(twin.status().error.is_none());
-    tokio::task::yield_now().await;
-    assert_eq!(client.status().registrations, 0);
-    client.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn deregister_takes_an_unknown_lease_as_done() {
-    let fake = Fake::new(1);
-    let client = fake.client();
-    let reg = client.register([spec("pay-1")]).await.expect("registered");
-    let id = fake.only_lease().lease.lease_id;
-    fake.expire(&id);
-    reg.deregister().await.expect("done");
-    assert_eq!(fake.calls(registers).len(), 1);
-    client.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn deregister_goes_on_until_the_lease_would_have_expired() {
-    let fake = Fake::new(1);
-    let client = fake.client();
-    let mut reg = client.register([spec("pay-1")]).await.expect("registered");
-    fake.place(0).stop();
-    let began = Instant::now();
-    let e = reg.deregister().await.expect_err("no server");
-    assert_eq!(began.elapsed().as_secs(), 5);
-    assert!(e.is_retryable(), "{e}");
-    while !reg.status().state.is_final() {
-        reg.changed().await;
-    }
-    assert!(
-        (14..25).contains(&began.elapsed().as_secs()),
-        "{:?}",
-        began.elapsed()
-    );
-    let e = reg.status().error.expect("it expires by its TTL");
-    assert_eq!(e.reason(), Reason::NoServer);
     client.close().await;
 }
 
