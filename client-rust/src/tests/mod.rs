@@ -6,6 +6,7 @@
 mod ack;
 #[cfg(feature = "tonic-0_14")]
 mod channel;
+mod chaos;
 mod deregister;
 mod fake;
 mod fake_network;

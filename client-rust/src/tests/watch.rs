@@ -14,8 +14,7 @@ use super::fake::{Fake, OpenWatch, What, answer};
 use crate::status::status_of;
 use crate::testset::{Model, VIEW};
 use crate::{
-    Client, Freshness, Intent, Position, Reason, RemovalReason, Selector, ServiceName,
-    SnapshotCause, Source, Subscription, Update, View,
+    Client, Freshness, Intent, Position, Reason, Selector, ServiceName, Source, Subscription, View,
 };
 
 pub(crate) fn pay() -> Selector {
