@@ -214,23 +214,19 @@ func (d *drain) finished(now time.Time) bool {
 type past struct {
 	changes []*view.Change
 	floor   uint64 // before which nothing is known
-	present *view.Instance
 	cache   map[*group]holding
 }
 
 // holding is since when no set of a group has had the instance as pickable.
 type holding struct {
-	floor uint64
-	// until is the last revision that ended a form that was pickable.
-	until uint64
-	// last is the revision of the last change; pickable tells of the form since.
-	last     uint64
-	pickable bool
+	// floor is before which nothing is known, until the last revision that
+	// ended a form that was pickable. The present form is not: it drains.
+	floor, until uint64
 }
 
 // pastOf reads an instance's past once for all groups.
 func (h *Hub) pastOf(name record.InstanceName) *past {
-	p := &past{floor: math.MaxUint64, present: h.view.Instance(name), cache: map[*group]holding{}}
+	p := &past{floor: math.MaxUint64, cache: map[*group]holding{}}
 	l := h.history.logs[name.ServiceName]
 	if l == nil {
 		return p
@@ -248,11 +244,9 @@ func (p *past) heldBy(g *group) holding {
 	if held, ok := p.cache[g]; ok {
 		return held
 	}
-	pickable := func(in *view.Instance) bool { return g.holds(in) && !draining(in) }
-	held := holding{floor: p.floor, pickable: pickable(p.present)}
+	held := holding{floor: p.floor}
 	for _, c := range p.changes {
-		held.last = c.Revision
-		if pickable(c.Before) {
+		if g.holds(c.Before) && !draining(c.Before) {
 			held.until = c.Revision
 		}
 	}
@@ -263,17 +257,10 @@ func (p *past) heldBy(g *group) holding {
 // mayBeWith tells whether the client behind a watcher may hold the instance as
 // pickable. What was sent may still be unread, so the question is not what the
 // client was last told, but whether any set that it was told of, since the
-// last one that it surely has, had the instance.
+// last one that it surely has, had the instance. What it holds is not known
+// exactly if the log does not reach back, or a snapshot is to replace it.
 func (held holding) mayBeWith(w *watcher) bool {
-	switch {
-	case !w.held:
-		return false
-	case w.pendingSnapshot() || held.floor > w.base:
-		return true // what it holds is not known exactly
-	case held.until > w.base:
-		return true
-	}
-	return held.last <= w.base && held.pickable
+	return w.held && (w.pendingSnapshot() || held.floor > w.base || held.until > w.base)
 }
 
 // joinDrains makes the drains that still wait for somebody wait for a watcher
