@@ -128,11 +128,17 @@ impl Wish {
 mod tests {
     use super::*;
     use crate::Selector;
+    use crate::freshness::Ages;
     use crate::view::Clock;
 
     fn watched(id: u32) -> Arc<Watched> {
         let selector = Selector::service("shop", "pay");
-        Arc::new(Watched::new(id, vec![], selector, Clock::start()))
+        Arc::new(Watched::new(
+            id,
+            vec![],
+            selector,
+            Clock::start(Ages::default()),
+        ))
     }
 
     fn swap(w: &Watched, revision: u64) {

@@ -108,7 +108,7 @@ impl Client {
             keeper: Keeper::default(),
             watcher: Watcher::default(),
             stats: Counters::default(),
-            clock: Clock::start(),
+            clock: Clock::start(config.ages),
             ended: CancellationToken::new(),
             tasks: TaskTracker::new(),
             runtime,

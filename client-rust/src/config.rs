@@ -15,6 +15,7 @@ use tokio_rustls::rustls;
 use crate::backoff;
 use crate::client::Client;
 use crate::error::{Error, Reason};
+use crate::freshness::Ages;
 use crate::messages;
 
 /// The release of this library, sent with every call.
@@ -63,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) name: String,
     /// How long the registry waits for a silent process.
     pub(crate) ttl: Duration,
+    /// What ages of views mean.
+    pub(crate) ages: Ages,
     #[cfg(feature = "tls-ring")]
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) dial: Dial,
@@ -120,6 +123,17 @@ impl Config {
                 "use 1s to 1h in whole milliseconds",
             ));
         }
+        let Ages {
+            stale_ms,
+            expired_ms,
+        } = self.ages;
+        if stale_ms <= 0 || expired_ms <= stale_ms {
+            return invalid(messages::option(
+                "freshness",
+                &format!("{stale_ms}ms, {expired_ms}ms"),
+                "both must be positive, and the second longer",
+            ));
+        }
         Ok(())
     }
 }
@@ -149,6 +163,7 @@ impl ClientBuilder {
                 servers,
                 name: String::new(),
                 ttl: DEFAULT_TTL,
+                ages: Ages::default(),
                 #[cfg(feature = "tls-ring")]
                 tls: None,
                 dial: Arc::new(tcp),
@@ -171,6 +186,17 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the ages at which views become `STALE` (default 30 s) and `EXPIRED` (10 min). An expired
+    /// view is still served.
+    pub fn freshness(mut self, fresh_for: Duration, stale_for: Duration) -> Self {
+        let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        self.config.ages = Ages {
+            stale_ms: ms(fresh_for),
+            expired_ms: ms(stale_for),
+        };
+        self
+    }
+
     /// Encrypts connections to the registry. Default plaintext. The server's certificate must carry
     /// the host that the server is listed by; ALPN is set to HTTP/2.
     #[cfg(feature = "tls-ring")]
@@ -180,8 +206,23 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how connections to the registry are opened, given `host:port`, for tests and tunnels.
+    /// Default TCP. Encryption, if there is any, is added to it.
+    pub fn dial<F, Fut, T>(mut self, dial: F) -> Self
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<T>> + Send + 'static,
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.config.dial = Arc::new(move |address| {
+            let dialled = dial(address);
+            Box::pin(async move { Ok(Box::new(dialled.await?) as Box<dyn Transport>) })
+        });
+        self
+    }
+
     #[cfg(test)]
-    pub(crate) fn dial(mut self, dial: Dial) -> Self {
+    pub(crate) fn with_dial(mut self, dial: Dial) -> Self {
         self.config.dial = dial;
         self
     }
@@ -237,6 +278,8 @@ mod tests {
             (b(&["a:0"]), "is no host:port"),
             (b(&["a:1"]).name("x".repeat(129)), "option name"),
             (b(&["a:1"]).name("a\nb"), "option name"),
+            (b(&["a:1"]).freshness(ms(0), ms(1)), "option freshness"),
+            (b(&["a:1"]).freshness(ms(9), ms(9)), "option freshness"),
             (b(&["a:1"]).ttl(ms(999)), "option ttl"),
             (b(&["a:1"]).ttl(ms(3_600_001)), "option ttl"),
             (

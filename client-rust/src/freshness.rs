@@ -4,16 +4,29 @@
 //! server's data, plus how long the frame was under way beyond the fastest one of its stream, plus
 //! the time since it arrived.
 
-/// Up to this age a view is [`Freshness::Fresh`].
-pub(crate) const STALE_AFTER_MS: i64 = 30_000;
-/// From this age on a view is [`Freshness::Expired`].
-pub(crate) const EXPIRED_AFTER_MS: i64 = 600_000;
+/// The ages at which freshness changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ages {
+    /// From this age on a view is [`Freshness::Stale`].
+    pub(crate) stale_ms: i64,
+    /// From this age on a view is [`Freshness::Expired`].
+    pub(crate) expired_ms: i64,
+}
+
+impl Default for Ages {
+    fn default() -> Ages {
+        Ages {
+            stale_ms: 30_000,
+            expired_ms: 600_000,
+        }
+    }
+}
 
 /// How far a view can be trusted to be current. A client keeps using a view whatever its
 /// freshness: an old set is better than an empty one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Freshness {
-    /// Younger than 30 s.
+    /// Younger than 30 s, or what [`ClientBuilder::freshness`](crate::ClientBuilder::freshness) says.
     Fresh,
     /// At least 30 s old, or its digest did not match and a better view is awaited.
     Stale,
@@ -23,10 +36,10 @@ pub enum Freshness {
 
 impl Freshness {
     /// The freshness of a view of this age.
-    pub(crate) fn of_age(age_ms: i64) -> Freshness {
-        if age_ms < STALE_AFTER_MS {
+    pub(crate) fn of_age(age_ms: i64, ages: Ages) -> Freshness {
+        if age_ms < ages.stale_ms {
             Freshness::Fresh
-        } else if age_ms < EXPIRED_AFTER_MS {
+        } else if age_ms < ages.expired_ms {
             Freshness::Stale
         } else {
             Freshness::Expired
@@ -34,10 +47,10 @@ impl Freshness {
     }
 
     /// The age at which this freshness ends; none for the last.
-    pub(crate) fn ends_at_ms(self) -> Option<i64> {
+    pub(crate) fn ends_at_ms(self, ages: Ages) -> Option<i64> {
         match self {
-            Freshness::Fresh => Some(STALE_AFTER_MS),
-            Freshness::Stale => Some(EXPIRED_AFTER_MS),
+            Freshness::Fresh => Some(ages.stale_ms),
+            Freshness::Stale => Some(ages.expired_ms),
             Freshness::Expired => None,
         }
     }
@@ -111,7 +124,7 @@ mod tests {
             (600_000, Freshness::Expired),
             (i64::MAX, Freshness::Expired),
         ] {
-            assert_eq!(Freshness::of_age(age), want, "age {age}");
+            assert_eq!(Freshness::of_age(age, Ages::default()), want, "age {age}");
         }
     }
 
@@ -145,7 +158,10 @@ mod tests {
     fn absurd_server_times_do_not_overflow() {
         let mut clock = StreamClock::default();
         let t = clock.frame(1_000, u64::MAX, u64::MAX);
-        assert_eq!(Freshness::of_age(t.age_ms(2_000)), Freshness::Expired);
+        assert_eq!(
+            Freshness::of_age(t.age_ms(2_000), Ages::default()),
+            Freshness::Expired
+        );
         clock.frame(1_000, 0, 0);
     }
 }

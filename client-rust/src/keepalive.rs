@@ -18,7 +18,7 @@ use crate::error::{Error, Reason};
 use crate::instance::duration_from_wire;
 use crate::keeper::{Due, MOVE_AFTER, ServerChoice};
 use crate::messages;
-use crate::schedule::{JOIN_WITHIN, LEASES_PER_MESSAGE, answer_within};
+use crate::schedule::{JOIN_WITHIN, answer_within};
 use crate::servers::Lane;
 
 /// Messages that may wait to be sent. The contract allows 64 unanswered ones; a server that takes
@@ -120,7 +120,7 @@ impl KeepaliveStream {
     /// Sends one message for each batch of leases that are due.
     fn send_due(&mut self, now: Instant, late: Duration) -> Result<(), Error> {
         let due = self.shared.keeper.take_due(now, late);
-        for leases in due.chunks(LEASES_PER_MESSAGE) {
+        for leases in due.chunks(self.lane.connection.leases_per_message()) {
             self.sequence += 1;
             let message = v1::KeepAliveRequest {
                 sequence: self.sequence,

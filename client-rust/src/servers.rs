@@ -163,6 +163,13 @@ impl Servers {
                 PROTOCOL_VERSION,
             ));
         }
+        if let Some(limit) = info
+            .limits
+            .map(|l| l.leases_per_keepalive)
+            .filter(|l| *l > 0)
+        {
+            connection.limit_leases(limit);
+        }
         self.check_cluster(&server.address, &info.cluster_id)
             .map_err(|e| e.message().to_owned())
     }

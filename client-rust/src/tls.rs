@@ -50,18 +50,16 @@ mod tests {
             .with_no_client_auth();
         let client = Client::builder(["10.0.0.5:7070"])
             .tls(config)
-            .dial(Arc::new(|_| {
-                Box::pin(async {
-                    let (ours, mut theirs) = tokio::io::duplex(1_024);
-                    tokio::spawn(async move {
-                        // What an HTTP/2 server says first: its SETTINGS.
-                        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-                        theirs.write_all(&settings).await.expect("written");
-                        std::future::pending::<()>().await;
-                    });
-                    Ok(Box::new(ours) as Box<dyn Transport>)
-                })
-            }))
+            .dial(|_| async {
+                let (ours, mut theirs) = tokio::io::duplex(1_024);
+                tokio::spawn(async move {
+                    // What an HTTP/2 server says first: its SETTINGS.
+                    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+                    theirs.write_all(&settings).await.expect("written");
+                    std::future::pending::<()>().await;
+                });
+                Ok(ours)
+            })
             .build()
             .expect("a client");
         let e = client.ready().await.expect_err("no TLS");

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use tonic::metadata::BinaryMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::config::{self, Config, Transport};
+use crate::schedule::LEASES_PER_MESSAGE;
 
 const DETAILS: &str = "grpc-status-details-bin";
 
@@ -32,6 +33,8 @@ pub(crate) struct Connection {
     channel: Channel,
     headers: Arc<Vec<(HeaderName, HeaderValue)>>,
     broken: Arc<AtomicBool>,
+    /// Leases that the server takes in one keepalive, once it said so.
+    leases: Arc<AtomicUsize>,
 }
 
 impl Connection {
@@ -47,6 +50,7 @@ impl Connection {
             channel,
             headers: Arc::new(headers(config)),
             broken: Arc::default(),
+            leases: Arc::new(AtomicUsize::new(LEASES_PER_MESSAGE)),
         })
     }
 
@@ -58,6 +62,18 @@ impl Connection {
     /// Notes that a call saw it break. Calls under way go on as they can.
     pub(crate) fn mark_broken(&self) {
         self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Leases that one keepalive may renew.
+    pub(crate) fn leases_per_message(&self) -> usize {
+        self.leases.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the server takes.
+    pub(crate) fn limit_leases(&self, limit: u32) {
+        let limit = usize::try_from(limit).unwrap_or(LEASES_PER_MESSAGE);
+        let limit = limit.clamp(1, LEASES_PER_MESSAGE);
+        self.leases.store(limit, Ordering::Relaxed);
     }
 
     pub(crate) fn registrations(&self) -> RegistrationServiceClient<Connection> {

@@ -143,6 +143,7 @@ fn diff<'a, T: PartialEq, K: Ord + 'a>(
 mod tests {
     use super::*;
     use crate::Selector;
+    use crate::freshness::Ages;
     use crate::kinds::Position;
     use crate::view::{Clock, Removed};
     use muster_proto::v1;
@@ -151,7 +152,10 @@ mod tests {
 
     /// A view of these instances: id and modify revision.
     fn view(set: &BTreeMap<u8, u64>, revision: u64, removals: Vec<Removed>) -> Arc<View> {
-        let mut v = View::empty(Arc::new(Selector::service("shop", "pay")), Clock::start());
+        let mut v = View::empty(
+            Arc::new(Selector::service("shop", "pay")),
+            Clock::start(Ages::default()),
+        );
         v.instances = set
             .iter()
             .map(|(id, modify_revision)| {

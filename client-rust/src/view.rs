@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::{Error, Reason};
-use crate::freshness::{Freshness, Timing};
+use crate::freshness::{Ages, Freshness, Timing};
 use crate::instance::{Instance, InstanceKey, ServiceName, ServiceState};
 use crate::intent::{self, Facts, Intent};
 use crate::kinds::{Position, RemovalReason, SnapshotCause, Timestamp};
@@ -27,17 +27,24 @@ pub enum Source {
     Memory,
 }
 
-/// The clock that ages are measured with: monotonic milliseconds since the client was built.
+/// The clock that ages are measured with, monotonic milliseconds since the client was built, and
+/// what ages mean.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock(Instant);
+pub(crate) struct Clock {
+    start: Instant,
+    ages: Ages,
+}
 
 impl Clock {
-    pub(crate) fn start() -> Clock {
-        Clock(Instant::now())
+    pub(crate) fn start(ages: Ages) -> Clock {
+        Clock {
+            start: Instant::now(),
+            ages,
+        }
     }
 
     pub(crate) fn now_ms(self) -> i64 {
-        i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 
@@ -185,7 +192,9 @@ impl View {
     /// How far the view can be trusted to be current, now.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
-        let by_age = self.age_ms().map_or(Freshness::Expired, Freshness::of_age);
+        let by_age = self.age_ms().map_or(Freshness::Expired, |age| {
+            Freshness::of_age(age, self.clock.ages)
+        });
         if self.distrusted {
             by_age.max(Freshness::Stale)
         } else {
@@ -196,7 +205,7 @@ impl View {
     /// How long until the freshness changes by age alone; none if it never does.
     pub(crate) fn freshness_ends(&self) -> Option<Duration> {
         let age = self.age_ms()?;
-        let ends = Freshness::of_age(age).ends_at_ms()?;
+        let ends = Freshness::of_age(age, self.clock.ages).ends_at_ms(self.clock.ages)?;
         Some(Duration::from_millis(
             u64::try_from(ends - age).unwrap_or(0),
         ))

@@ -90,6 +90,7 @@ pub(crate) struct State {
     pub(crate) drain: v1::DrainResponse,
     pub(crate) cluster_ids: BTreeMap<usize, String>,
     pub(crate) protocols: (u32, u32),
+    pub(crate) limits: Option<v1::Limits>,
     pub(crate) metadata: Vec<(String, String)>,
     /// The weight that was registered or updated last.
     pub(crate) weight: Option<u32>,
@@ -177,7 +178,7 @@ impl Fake {
         let words = self.words.clone();
         Client::builder(servers)
             .name("test-client")
-            .dial(self.dialler())
+            .with_dial(self.dialler())
             // Distinct, and in the middle of every range.
             .words(Arc::new(move || {
                 (u64::MAX / 2) ^ words.fetch_add(1, Ordering::Relaxed)

@@ -337,6 +337,7 @@ impl ServerService for FakeServer {
             cluster_id: cluster.map_or("c1", String::as_str).to_owned(),
             oldest_protocol: state.protocols.0,
             newest_protocol: state.protocols.1,
+            limits: state.limits,
             ..Default::default()
         }))
     }

@@ -57,6 +57,29 @@ async fn one_stream_carries_all_leases_in_batches() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn batches_keep_to_the_servers_limit() {
+    let fake = Fake::new(1);
+    fake.lock().limits = Some(v1::Limits {
+        leases_per_keepalive: 2,
+        ..Default::default()
+    });
+    let client = fake
+        .builder()
+        .words(std::sync::Arc::new(|| 0))
+        .build()
+        .expect("a client");
+    for n in 0..5 {
+        let spec = spec(&format!("pay-{n}"));
+        client.register([spec]).await.expect("registered");
+    }
+    sleep(Duration::from_millis(5_500)).await;
+    let sent = fake.calls(keepalives);
+    let sizes: Vec<usize> = sent.iter().map(|k| k.lease_ids.len()).collect();
+    assert_eq!(sizes, [2, 2, 1]);
+    client.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn leases_that_are_not_due_together_travel_apart() {
     let fake = Fake::new(1);
     let client = fake.client();

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::backoff;
 use crate::digest::{Digest, instance_hash, service_hash};
 use crate::frame::{Broken, FrameState, Outcome};
-use crate::freshness::{Freshness, StreamClock};
+use crate::freshness::{Ages, Freshness, StreamClock};
 use crate::instance::ServiceState;
 use crate::intent::{self, Facts, Intent};
 use crate::kinds::RemovalReason;
@@ -148,7 +148,7 @@ fn vectors_freshness() {
         for then in list(c, "then") {
             let age = timing.expect("a frame").age_ms(signed(&then["now_ms"]));
             assert_eq!(age, signed(&then["age_ms"]), "{}", c["name"]);
-            let freshness = Freshness::of_age(age).as_str();
+            let freshness = Freshness::of_age(age, Ages::default()).as_str();
             assert_eq!(freshness, text(&then["freshness"]), "{}", c["name"]);
         }
     }
