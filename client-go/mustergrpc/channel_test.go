@@ -1,7 +1,6 @@
 package mustergrpc
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -535,72 +534,4 @@ func certificateFor(t *testing.T, name string) (tls.Certificate, *x509.CertPool)
 	roots := x509.NewCertPool()
 	roots.AddCert(parsed)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
-}
-
-func TestServeRunsTheWholeLife(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		listener := bufListener(w.fleet, "10.0.0.1:80")
-		server := healthServer()
-		registration, err := w.client.Register(t.Context(), muster.InstanceSpec{
-			Namespace: "shop", Service: "pay", ID: "pay-1", Lifecycle: muster.Starting,
-			Endpoints: []muster.EndpointSpec{{Address: "10.0.0.1:80"}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		lifecycle := func() musterv1.Lifecycle {
-			synctest.Wait()
-			return w.registry.Instances()["shop/pay/pay-1"].GetLifecycle()
-		}
-		if got := lifecycle(); got != musterv1.Lifecycle_LIFECYCLE_STARTING {
-			t.Errorf("lifecycle %v before Serve", got)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		served := make(chan error, 1)
-		go func() { served <- Serve(ctx, server, listener, registration) }()
-		if got := lifecycle(); got != musterv1.Lifecycle_LIFECYCLE_SERVING {
-			t.Errorf("lifecycle %v during Serve", got)
-		}
-		c := w.channel(t)
-		stream, err := c.Watch(t.Context(), &healthpb.HealthCheckRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		cancel()
-		if got := lifecycle(); got != musterv1.Lifecycle_LIFECYCLE_DRAINING {
-			t.Errorf("lifecycle %v after ctx ended, with a call in flight", got)
-		}
-		if _, err := stream.Recv(); err != nil {
-			t.Errorf("the call in flight: %v", err)
-		}
-		began := time.Now()
-		if err := <-served; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-		if d := time.Since(began); d != gracefulWait {
-			t.Errorf("a call that does not end held Serve for %v, want %v", d, gracefulWait)
-		}
-		if n := len(w.registry.Instances()); n != 0 || registration.Status().State != muster.Deregistered {
-			t.Errorf("%d instances, state %v afterwards", n, registration.Status().State)
-		}
-	})
-}
-
-func TestServeReturnsTheServersError(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		listener := bufListener(w.fleet, "10.0.0.1:80")
-		registration, err := w.client.Register(t.Context(), muster.InstanceSpec{
-			Namespace: "shop", Service: "pay", Endpoints: []muster.EndpointSpec{{Address: "10.0.0.1:80"}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		listener.Close()
-		if err := Serve(t.Context(), healthServer(), listener, registration); err == nil {
-			t.Error("no error")
-		}
-		if n := len(w.registry.Instances()); n != 0 {
-			t.Errorf("%d instances stay registered", n)
-		}
-	})
 }
