@@ -76,6 +76,7 @@ func TestHealthReportsAreTakenAndRefused(t *testing.T) {
 		if res := k.renew(leases, reportOf("pay-1", unhealthy, "no database")); len(res.GetExceptions()) != 0 {
 			t.Fatalf("exceptions = %v", res)
 		}
+		synctest.Wait()
 		if h, why := healthOf(t, c, "pay"); h != unhealthy || why != "no database" {
 			t.Errorf("health = %v %q, want UNHEALTHY, at once", h, why)
 		}
@@ -143,6 +144,7 @@ func TestWaitingReportSurvives(t *testing.T) {
 		leases := []string{l.GetLeaseId()}
 		k := openKeepAlive(t, c)
 		k.renew(leases, reportOf("pay-1", degraded, "1"))
+		synctest.Wait()
 		k.renew(leases, reportOf("pay-1", degraded, "2"))
 		s.Store().FailNext(store.ErrFull)
 		time.Sleep(1500 * time.Millisecond)
@@ -172,6 +174,30 @@ func TestWaitingReportSurvives(t *testing.T) {
 		s.Start()
 		if _, why := healthOf(t, s.Dial(), "pay"); why != "5" {
 			t.Errorf("after a stop: health %q, want 5", why)
+		}
+	})
+}
+
+// TestRenewalsDoNotWaitForReports: a store that is slow to take a report does
+// not keep leases from being renewed.
+func TestRenewalsDoNotWaitForReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := servertest.New(t)
+		c := s.Dial()
+		l := mustRegister(t, c, servertest.Instance("pay", "pay-1"))
+		s.Store().Hold()
+		k := openKeepAlive(t, c)
+		start := time.Now()
+		for range 3 {
+			k.renew([]string{l.GetLeaseId()}, reportOf("pay-1", degraded, "slow"))
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("the answers took %v", took)
+		}
+		s.Store().Release()
+		synctest.Wait()
+		if h, _ := healthOf(t, c, "pay"); h != degraded {
+			t.Errorf("health = %v, want DEGRADED", h)
 		}
 	})
 }

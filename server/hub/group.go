@@ -38,17 +38,36 @@ type group struct {
 	updates []*update
 }
 
-func newGroup(sel *selector.Selector, viewID uint64, v *view.View, h *history) *group {
+// total is the digest and count of a selector's set at a view, added up before
+// the hub's lock was taken: a filter over many instances takes its time.
+type total struct {
+	view          *view.View
+	digest, count uint64
+}
+
+// newGroup makes a group. If the logs reach back to where its set was added up,
+// only what changed since is looked at.
+func newGroup(sel *selector.Selector, viewID uint64, v *view.View, h *history, t total) *group {
 	g := &group{
 		viewID: viewID, sel: sel, watchers: map[*watcher]struct{}{},
 		recent: list.New(), element: map[*serviceLog]*list.Element{},
 	}
-	g.eachService(v, func(s *view.Service) {
-		d, n := g.sum(s)
-		g.digest += d
-		g.count += n
-	})
 	g.adoptLogs(h)
+	if t.view == nil || !g.reaches(h, t.view.Revision) {
+		g.digest, g.count = SetDigest(v, sel)
+		return g
+	}
+	g.digest, g.count = t.digest, t.count
+	for e := g.recent.Front(); e != nil; e = e.Next() {
+		l := e.Value.(*serviceLog)
+		if l.last() <= t.view.Revision {
+			break
+		}
+		changes := l.since(t.view.Revision)
+		for i := range changes {
+			g.add(&changes[i])
+		}
+	}
 	return g
 }
 
@@ -139,10 +158,19 @@ func (g *group) eachService(v *view.View, f func(*view.Service)) {
 	})
 }
 
-// apply takes a change of a matching service into digest and count, and tells
-// whether watchers see it.
+// apply takes a change of a matching service, and tells whether watchers see it.
 func (g *group) apply(c *view.Change, l *serviceLog) bool {
-	visible := true
+	g.touch(l)
+	visible := g.add(c)
+	if visible {
+		g.changed = c.Revision
+	}
+	return visible
+}
+
+// add takes a change into digest and count, and tells whether watchers see it.
+func (g *group) add(c *view.Change) (visible bool) {
+	visible = true
 	if c.Instance {
 		before, after := g.holds(c.Before), g.holds(c.After)
 		if before {
@@ -163,10 +191,6 @@ func (g *group) apply(c *view.Change, l *serviceLog) bool {
 			g.digest += c.StateAfter.Hash
 			g.count++
 		}
-	}
-	g.touch(l)
-	if visible {
-		g.changed = c.Revision
 	}
 	return visible
 }

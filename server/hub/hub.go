@@ -88,11 +88,21 @@ func (h *Hub) Apply(v *view.View, changes []view.Change, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.view = v
+	news := map[*group]struct{}{}
 	for i := range changes {
 		c := &changes[i]
 		l := h.history.append(*c)
 		h.applyDrain(c, now)
-		h.eachGroup(c.Service, func(g *group) { h.applyTo(g, c, l) })
+		h.eachGroup(c.Service, func(g *group) {
+			if g.apply(c, l) {
+				news[g] = struct{}{}
+			}
+		})
+	}
+	for g := range news {
+		for w := range g.watchers {
+			w.stream.enqueue(w)
+		}
 	}
 }
 
@@ -108,22 +118,14 @@ func (h *Hub) eachGroup(n record.ServiceName, f func(*group)) {
 	}
 }
 
-func (h *Hub) applyTo(g *group, c *view.Change, l *serviceLog) {
-	if !g.apply(c, l) {
-		return
-	}
-	for w := range g.watchers {
-		w.stream.enqueue(w)
-	}
-}
-
-// groupOf finds or makes the group of a selector.
-func (h *Hub) groupOf(sel *selector.Selector, accessClass string) *group {
+// groupOf finds or makes the group of a selector, whose set was perhaps added
+// up before.
+func (h *Hub) groupOf(sel *selector.Selector, accessClass string, t total) *group {
 	id := sel.ViewID(accessClass)
 	if g := h.groups[id]; g != nil {
 		return g
 	}
-	g := newGroup(sel, id, h.view, h.history)
+	g := newGroup(sel, id, h.view, h.history, t)
 	h.groups[id] = g
 	if names, ok := sel.Services(); ok {
 		for _, n := range names {
@@ -157,6 +159,26 @@ func (h *Hub) leaveGroup(w *watcher) {
 			}
 		}
 	}
+}
+
+// addUp adds up the sets of new subscriptions that have no group so far. It is
+// called without the lock.
+func (h *Hub) addUp(add []Request, accessClass string) []total {
+	totals := make([]total, len(add))
+	for i, r := range add {
+		if r.Selector == nil {
+			continue
+		}
+		h.mu.Lock()
+		v := h.view
+		_, known := h.groups[r.Selector.ViewID(accessClass)]
+		h.mu.Unlock()
+		if !known {
+			totals[i].view = v
+			totals[i].digest, totals[i].count = SetDigest(v, r.Selector)
+		}
+	}
+	return totals
 }
 
 // Digest is the digest and count of what a selector matches at the hub's

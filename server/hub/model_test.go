@@ -170,19 +170,26 @@ func (c *client) open() {
 	if c.stream != nil {
 		return
 	}
-	c.stream, c.opened = c.world.hub.Open(Client{Acks: c.acks}), false
+	c.subscribe(c.world.hub.Open(Client{Acks: c.acks}), nil)
 	c.told = nil
 	if c.known != nil {
 		c.told = []map[string]entry{c.set} // a new stream goes by the position
 	}
-	c.subscribe(nil)
 }
 
-func (c *client) subscribe(remove []uint32) {
+// subscribe asks for the view, and lets changes come in between.
+func (c *client) subscribe(stream *Stream, remove []uint32) {
 	c.nextID++
-	if err := c.stream.Change(remove, []Request{{ID: c.nextID, Selector: c.selector, Resume: c.known}}, c.world.now); err != nil {
+	add := []Request{{ID: c.nextID, Selector: c.selector, Resume: c.known}}
+	totals := c.world.hub.addUp(add, "")
+	for range rapid.IntRange(0, 3).Draw(c.world.t, "changes meanwhile") {
+		c.world.change()
+		c.world.judgeDrains()
+	}
+	if err := stream.change(remove, add, totals, c.world.now); err != nil {
 		c.world.t.Fatalf("change: %v", err)
 	}
+	c.stream = stream
 	c.opened, c.asked, c.fresh = false, 0, false
 }
 
@@ -327,7 +334,7 @@ func (w *world) judgeDrains() {
 			}
 			w.complete[d] = true // whoever comes back later was away for 5 s
 			for i, c := range w.clients {
-				if c.stream == nil && w.now.Sub(c.closed) > disconnectGrace || !c.acks {
+				if c.stream == nil && w.now.Sub(c.closed) >= disconnectGrace || !c.acks {
 					continue
 				}
 				for _, set := range c.told {
@@ -380,7 +387,7 @@ func (w *world) step() {
 		w.now = w.now.Add(time.Duration(rapid.IntRange(0, 8000).Draw(w.t, "ms")) * time.Millisecond)
 	case 10:
 		if c.stream != nil {
-			c.subscribe([]uint32{c.nextID})
+			c.subscribe(c.stream, []uint32{c.nextID})
 		}
 	case 12:
 		for range 40 {
@@ -408,6 +415,7 @@ func hubAgainstModel(t *rapid.T) {
 		c.open()
 		for range 5 {
 			c.take()
+			w.judgeDrains()
 		}
 		digest, _ := SetDigest(w.hub.view, c.selector)
 		if c.known.GetDigest() != digest {

@@ -13,6 +13,10 @@ import (
 // current if a resume position is ahead of it. The error is ErrEnded,
 // ErrEpochBehind or a TooManyError, and then nothing was changed.
 func (s *Stream) Change(remove []uint32, add []Request, now time.Time) error {
+	return s.change(remove, add, s.hub.addUp(add, s.client.AccessClass), now)
+}
+
+func (s *Stream) change(remove []uint32, add []Request, totals []total, now time.Time) error {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -31,9 +35,9 @@ func (s *Stream) Change(remove []uint32, add []Request, now time.Time) error {
 	for _, id := range remove {
 		gone = s.unsubscribe(id, gone)
 	}
-	for _, r := range add {
+	for i, r := range add {
 		gone = s.unsubscribe(r.ID, gone)
-		s.answer(r, now)
+		s.answer(r, totals[i], now)
 	}
 	for _, w := range gone {
 		h.unsubscribed(w, s.watchers[w.group.viewID])
@@ -61,7 +65,7 @@ func (s *Stream) countAfter(remove []uint32, add []Request) int {
 
 // answer begins one subscription and says so in Opened. There is one Opened at
 // a time: a client that does not read gets one answer for all that it did.
-func (s *Stream) answer(r Request, now time.Time) {
+func (s *Stream) answer(r Request, t total, now time.Time) {
 	h := s.hub
 	if s.opened == nil {
 		s.opened = &musterv1.Opened{
@@ -70,14 +74,14 @@ func (s *Stream) answer(r Request, now time.Time) {
 	}
 	o := &musterv1.OpenedSubscription{SubscriptionId: r.ID, Refusal: r.Refusal}
 	if r.Refusal == nil {
-		o.ViewId = s.subscribe(r, now)
+		o.ViewId = s.subscribe(r, t, now)
 	}
 	s.opened.Subscriptions = append(s.opened.Subscriptions, o)
 }
 
-func (s *Stream) subscribe(r Request, now time.Time) (viewID uint64) {
+func (s *Stream) subscribe(r Request, t total, now time.Time) (viewID uint64) {
 	h := s.hub
-	g := h.groupOf(r.Selector, s.client.AccessClass)
+	g := h.groupOf(r.Selector, s.client.AccessClass, t)
 	w := s.watchers[g.viewID]
 	shared := w != nil
 	if !shared {

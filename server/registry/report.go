@@ -57,26 +57,29 @@ func newReports() reports {
 	}
 }
 
-// admit tells whether a report is to be written now. If not, it waits, or is
-// of no news. changed tells whether it differs from what is registered.
+// admit makes a report wait for its turn, which is now unless the instance
+// changed within the last second. changed tells whether it differs from what
+// is registered; if it does not, and no other waits, it is of no news. The
+// answer is false if nobody writes what waits any more.
 func (r *reports) admit(rep report, changed bool, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w, waits := r.waiting[rep.name]
-	last, ok := r.last[rep.name]
+	last, limited := r.last[rep.name]
 	switch {
+	case r.closed:
+		return !changed
 	case waits:
 		rep.due = w.due
 	case !changed:
-		return false
-	case r.closed || !ok || now.Sub(last) >= reportEvery:
-		r.writtenLocked(rep.name, now)
 		return true
-	default:
+	case limited:
 		rep.due = last.Add(reportEvery)
+	default:
+		rep.due = now
 	}
 	r.waitLocked(rep)
-	return false
+	return true
 }
 
 func (r *reports) waitLocked(rep report) {
@@ -150,7 +153,8 @@ func (r *reports) putBack(rep report, due time.Time) {
 }
 
 // Report takes what a holder says of an instance of its lease. It is written at
-// once, or within a second. The error says why it is not taken.
+// once, or within a second, and does not wait for that: whoever keeps a lease
+// alive must not wait for the store. The error says why it is not taken.
 func (r *Registry) Report(ctx context.Context, leaseID string, h *musterv1.HealthReport) error {
 	k, now := h.GetKey(), time.Now()
 	rep := report{leaseID: leaseID, health: h.GetSelfHealth(), name: record.InstanceName{
@@ -161,7 +165,7 @@ func (r *Registry) Report(ctx context.Context, leaseID string, h *musterv1.Healt
 		return err
 	}
 	_, changed := health.Set(in.Proto().GetHealthSlots(), selfSlot(rep.health, now))
-	if !r.reports.admit(rep, changed, now) {
+	if r.reports.admit(rep, changed, now) {
 		return nil
 	}
 	return r.writeReport(ctx, rep)
