@@ -4,7 +4,7 @@ use muster_proto::v1;
 use tokio::time::Instant;
 
 use super::fake::{Fake, What};
-use super::registration::{registers, spec};
+use super::registration::{registers, spec, until_status};
 use crate::{Reason, RegistrationState as State};
 
 pub(crate) fn deregisters(w: &What) -> Option<v1::DeregisterRequest> {
@@ -53,9 +53,7 @@ async fn deregister_goes_on_until_the_lease_would_have_expired() {
     let e = reg.deregister().await.expect_err("no server");
     assert_eq!(began.elapsed().as_secs(), 5);
     assert!(e.is_retryable(), "{e}");
-    while !reg.status().state.is_final() {
-        reg.changed().await;
-    }
+    until_status(&mut reg, |s| s.state.is_final()).await;
     assert!(
         (14..25).contains(&began.elapsed().as_secs()),
         "{:?}",

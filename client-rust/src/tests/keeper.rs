@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use tonic::Code;
 
 use super::fake::{Fake, Scripted, What};
-use super::registration::{keepalives, registers, spec};
+use super::registration::{keepalives, next_status, registers, spec, until_status};
 use crate::{DrainResult, Lifecycle, Reason, RegistrationState as State};
 
 fn keepalives_at(fake: &Fake) -> Vec<(usize, Duration)> {
@@ -102,7 +102,7 @@ async fn unanswered_keepalive_breaks_the_stream_and_moves_on() {
     fake.lock().mute.push(0);
     let client = fake.client();
     let mut reg = client.register([spec("pay-1")]).await.expect("registered");
-    assert_eq!(reg.changed().await.state, State::Unconfirmed);
+    assert_eq!(next_status(&mut reg).await.state, State::Unconfirmed);
     let status = reg.status();
     assert!(
         status.reason.contains("left a keepalive unanswered for 5s"),
@@ -110,7 +110,7 @@ async fn unanswered_keepalive_breaks_the_stream_and_moves_on() {
         status.reason
     );
     assert_eq!(status.error.expect("why").reason(), Reason::Deadline);
-    assert_eq!(reg.changed().await.state, State::Active);
+    assert_eq!(next_status(&mut reg).await.state, State::Active);
     let at = keepalives_at(&fake);
     assert_eq!((at[0].0, at[1].0), (0, 1));
     let gap = at[1].1 - at[0].1;
@@ -128,13 +128,11 @@ async fn server_restart_costs_no_lease() {
     let mut reg = client.register([spec("pay-1")]).await.expect("registered");
     sleep(Duration::from_secs(5)).await;
     fake.place(0).stop();
-    assert_eq!(reg.changed().await.state, State::Unconfirmed);
+    assert_eq!(next_status(&mut reg).await.state, State::Unconfirmed);
     sleep(Duration::from_secs(3)).await;
     fake.place(0).start();
     let began = Instant::now();
-    while reg.status().state != State::Active {
-        reg.changed().await;
-    }
+    until_status(&mut reg, |s| s.state == State::Active).await;
     assert!(began.elapsed() <= Duration::from_secs(5));
     assert_eq!(fake.calls(registers).len(), 1, "the same lease lives on");
     client.close().await;
@@ -168,14 +166,14 @@ async fn one_unconfirmed_answer_does_not_move() {
     fake.lock().unconfirmed.insert(0, Duration::from_secs(1));
     let client = fake.client();
     let mut reg = client.register([spec("pay-1")]).await.expect("registered");
-    assert_eq!(reg.changed().await.state, State::Unconfirmed);
+    assert_eq!(next_status(&mut reg).await.state, State::Unconfirmed);
     let reason = reg.status().reason;
     assert_eq!(
         reason,
         "the server cannot confirm the lease (VIEW_OLD); next try in 1s"
     );
     fake.lock().unconfirmed.clear();
-    assert_eq!(reg.changed().await.state, State::Active);
+    assert_eq!(next_status(&mut reg).await.state, State::Active);
     let at = keepalives_at(&fake);
     assert_eq!((at[0].0, at[1].0), (0, 0));
     assert_eq!((at[1].1 - at[0].1).as_millis() / 10, 100);
@@ -215,9 +213,9 @@ async fn failover_to_another_server() {
     let mut reg = client.register([spec("pay-1")]).await.expect("registered");
     sleep(Duration::from_secs(5)).await;
     fake.place(0).stop();
-    assert_eq!(reg.changed().await.state, State::Unconfirmed);
+    assert_eq!(next_status(&mut reg).await.state, State::Unconfirmed);
     let began = Instant::now();
-    assert_eq!(reg.changed().await.state, State::Active);
+    assert_eq!(next_status(&mut reg).await.state, State::Active);
     assert!(
         began.elapsed() <= Duration::from_millis(200),
         "the first reconnect waits at most 100 ms: {:?}",
@@ -324,9 +322,7 @@ async fn dropping_the_last_clone_deregisters() {
     drop(client);
     fake.until(|s| s.leases.is_empty().then_some(())).await;
     let mut reg = reg;
-    while !reg.status().state.is_final() {
-        reg.changed().await;
-    }
+    until_status(&mut reg, |s| s.state.is_final()).await;
     assert_eq!(reg.status().state, State::Closed);
 }
 
@@ -338,9 +334,7 @@ async fn dropping_the_last_clone_gives_up_after_a_second() {
     fake.script("deregister", Scripted::Hang);
     drop(client);
     let began = Instant::now();
-    while !reg.status().state.is_final() {
-        reg.changed().await;
-    }
+    until_status(&mut reg, |s| s.state.is_final()).await;
     assert_eq!(began.elapsed().as_secs(), 1);
     assert_eq!(reg.status().state, State::Closed);
     assert_eq!(fake.lock().leases.len(), 1, "it expires by its TTL");
@@ -411,9 +405,7 @@ async fn lease_lost_while_draining_is_not_registered_again() {
     reg.drain(Duration::from_secs(1)).await.expect("a report");
     let id = fake.only_lease().lease.lease_id;
     fake.expire(&id);
-    while !reg.status().state.is_final() {
-        reg.changed().await;
-    }
+    until_status(&mut reg, |s| s.state.is_final()).await;
     assert_eq!(reg.status().state, State::Deregistered);
     assert_eq!(
         reg.status().reason,

@@ -10,12 +10,35 @@ use tonic::Code;
 use super::deregister::deregisters;
 use super::fake::{Fake, Scripted, What};
 use crate::status::status_of;
-use crate::{EndpointSpec, InstanceSpec, Reason, RegistrationState as State};
+use crate::{
+    EndpointSpec, InstanceSpec, Reason, Registration, RegistrationState as State,
+    RegistrationStatus,
+};
 
 pub(crate) fn spec(id: &str) -> InstanceSpec {
     InstanceSpec::new("shop", "pay")
         .id(id)
         .endpoint(EndpointSpec::new("grpc", "10.0.0.5:8080"))
+}
+
+/// Waits for the next status.
+pub(crate) async fn next_status(reg: &mut Registration) -> RegistrationStatus {
+    let next = timeout(Duration::from_secs(7_200), reg.changed()).await;
+    next.expect("no status came")
+}
+
+/// Waits until a registration's status satisfies this.
+pub(crate) async fn until_status(
+    reg: &mut Registration,
+    want: impl Fn(&RegistrationStatus) -> bool,
+) {
+    let wait = async {
+        while !want(&reg.status()) {
+            reg.changed().await;
+        }
+    };
+    let waited = timeout(Duration::from_secs(7_200), wait).await;
+    waited.expect("no such status came");
 }
 
 pub(crate) fn registers(w: &What) -> Option<v1::RegisterRequest> {
@@ -243,9 +266,7 @@ async fn instance_exists_is_taken_over_by_the_same_request() {
     assert_eq!(claim.incarnations, [held.incarnation]);
     // The older one learns of it by its next keepalive, and gives up.
     let mut first = first;
-    while !first.status().state.is_final() {
-        first.changed().await;
-    }
+    until_status(&mut first, |s| s.state.is_final()).await;
     assert_eq!(first.status().state, State::Fenced);
     old.close().await;
     new.close().await;
@@ -274,7 +295,7 @@ async fn fenced_is_final_and_told() {
     let mut reg = client.register([spec("pay-1")]).await.expect("registered");
     let id = fake.only_lease().lease.lease_id;
     fake.lock().fenced.push(id);
-    assert_eq!(reg.changed().await.state, State::Fenced);
+    assert_eq!(next_status(&mut reg).await.state, State::Fenced);
     let e = reg.status().error.expect("an error");
     assert_eq!(
         e.to_string(),
@@ -284,7 +305,7 @@ async fn fenced_is_final_and_told() {
     let sent = fake.lock().calls.len();
     sleep(Duration::from_secs(600)).await;
     assert_eq!(fake.lock().calls.len(), sent);
-    assert_eq!(reg.changed().await.state, State::Fenced);
+    assert_eq!(next_status(&mut reg).await.state, State::Fenced);
     let e = reg.flush().await.map(|()| "nothing was to be flushed");
     assert!(e.is_ok());
     reg.set_weight(1);
@@ -301,7 +322,7 @@ async fn fenced_by_an_update_names_the_holder() {
     let id = fake.only_lease().lease.lease_id;
     fake.lock().fenced.push(id);
     reg.set_weight(5);
-    assert_eq!(reg.changed().await.state, State::Fenced);
+    assert_eq!(next_status(&mut reg).await.state, State::Fenced);
     assert_eq!(reg.status().reason, "fenced by incarnation 99; giving up");
     client.close().await;
 }
@@ -316,7 +337,7 @@ async fn lost_lease_is_replaced_naming_the_previous() {
     let before = fake.only_lease().lease;
     fake.expire(&before.lease_id);
     fake.fail("register", Code::Unavailable, "ISOLATED");
-    assert_eq!(reg.changed().await.state, State::Registering);
+    assert_eq!(next_status(&mut reg).await.state, State::Registering);
     let again = fake.until(|s| s.leases.values().next().cloned()).await;
     let sent = fake.calls(registers);
     assert_eq!(sent.len(), 3);
@@ -337,9 +358,7 @@ async fn lost_lease_is_replaced_naming_the_previous() {
         "its retries have the same"
     );
     assert_eq!(again.instances[0].weight, Some(7), "as it should be now");
-    while reg.status().state != State::Active {
-        reg.changed().await;
-    }
+    until_status(&mut reg, |s| s.state == State::Active).await;
     assert_eq!(reg.status().incarnation, again.lease.incarnation);
     assert_eq!(client.stats().reregistrations, 1);
     // The new lease is kept alive.
@@ -357,9 +376,7 @@ async fn refused_reregistration_is_final() {
     let id = fake.only_lease().lease.lease_id;
     fake.expire(&id);
     fake.fail("register", Code::PermissionDenied, "FORBIDDEN");
-    while !reg.status().state.is_final() {
-        reg.changed().await;
-    }
+    until_status(&mut reg, |s| s.state.is_final()).await;
     assert_eq!(reg.status().state, State::Refused);
     let e = reg.status().error.expect("an error");
     assert_eq!(e.reason(), Reason::Forbidden);
@@ -377,9 +394,7 @@ async fn fenced_reregistration_is_final() {
     fake.expire(&id);
     let other = fake.client();
     other.register([spec("pay-1")]).await.expect("registered");
-    while !reg.status().state.is_final() {
-        reg.changed().await;
-    }
+    until_status(&mut reg, |s| s.state.is_final()).await;
     assert_eq!(reg.status().state, State::Fenced);
     assert!(reg.status().reason.starts_with("fenced by incarnation"));
     assert_eq!(fake.lock().leases.len(), 1, "the newcomer keeps it");
@@ -414,9 +429,7 @@ async fn paused_process_registers_again_and_says_so() {
     // The process does not run for 41 s beyond the TTL; its timers all come late.
     fake.expire(&id);
     advance(Duration::from_secs(13 + 41)).await;
-    while reg.status().incarnation == 11 {
-        reg.changed().await;
-    }
+    until_status(&mut reg, |s| s.incarnation != 11).await;
     assert_eq!(
         reg.status().reason,
         "lease 0011 expired 41s ago while this process was not running; re-registered as 0012 [LEASE_EXPIRED]"
