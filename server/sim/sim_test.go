@@ -53,9 +53,9 @@ func TestSimulation(t *testing.T) {
 }
 
 // proven are the rules that every run of many seeds must put to the proof.
-var proven = strings.Fields(`M1.4a M2.1a M2.2a M2.4a M2.5a M2.5b M2.6a M2.6b M2.7a M2.8b
+var proven = strings.Fields(`M1.4a M2.1a M2.2a M2.3f M2.4a M2.5a M2.5b M2.6a M2.6b M2.7a M2.8b
 	M2.9a/first M2.9a/view M2.9a/ahead M2.9a/digest M2.9a/compacted M2.12/set M2.12/order M3.2a M5.7a
-	M6.2a M6.2a/order M6.2a/lost M6.2c M6.4/on-time M6.8a M6.8b M6.9b/create M6.9b/fenced M6.9b/exists M7.6a`)
+	M6.2a M6.2a/order M6.2a/lost M6.2c M6.4/on-time M6.8a M6.8b M6.9b/create M6.9b/fenced M6.9b/exists M7.6a emptied emptied/reason`)
 
 func judgeCoverage(t *testing.T, r *rules) {
 	for _, id := range proven {

@@ -42,6 +42,7 @@ type clientView struct {
 	first   bool   // the next update is the first on this stream
 	lying   string // how the resume position was forged: "", "digest", "view", "ahead"
 	chunks  uint32
+	partial bool // more chunks of the update follow
 	stage   map[string]held
 	removed map[string]*musterv1.Removal
 	header  *musterv1.ViewHeader
@@ -73,7 +74,7 @@ func (v *clientView) subscription(id uint32) *musterv1.Subscription {
 			s.Resume.Revision += 1_000_000
 		}
 	}
-	v.viewID, v.first, v.stage, v.removed, v.chunks = 0, true, nil, nil, 0
+	v.viewID, v.first, v.stage, v.removed, v.chunks, v.partial = 0, true, nil, nil, 0, false
 	return s
 }
 
@@ -221,11 +222,13 @@ func (w *watcher) each(h *musterv1.ViewHeader, f func(*clientView)) {
 
 func (v *clientView) stageChunk(w *watcher, h *musterv1.ViewHeader, c *musterv1.Chunk) {
 	if c.GetIndex() == 0 {
+		w.world.must("M2.3f", !v.partial, "another update of the view between the chunks of one")
 		v.stage, v.removed, v.chunks, v.header = map[string]held{}, map[string]*musterv1.Removal{}, 0, h
 	}
 	w.world.must("M2.2a", c.GetIndex() == v.chunks, "chunk %d, want %d", c.GetIndex(), v.chunks)
 	w.world.must("M2.4a", proto.Equal(h, v.header), "chunks with different headers")
 	v.chunks++
+	v.partial = c.GetPosition() != musterv1.ChunkPosition_CHUNK_POSITION_FINAL
 }
 
 func (v *clientView) stageEntries(w *watcher, in []*musterv1.Instance, st []*musterv1.ServiceState) {
@@ -325,6 +328,7 @@ func (v *clientView) judgeRemoval(w *watcher, k string, r *musterv1.Removal, rev
 }
 
 func (v *clientView) progress(w *watcher, p *musterv1.Progress) {
+	w.world.must("M2.3f", !v.partial, "a Progress between the chunks of an update")
 	w.world.must("M2.7a", p.GetHeader().GetRevision() >= v.known.GetRevision(), "progress to %d, client at %d", p.GetHeader().GetRevision(), v.known.GetRevision())
 	v.verify(w, p.GetHeader())
 }
