@@ -253,3 +253,23 @@ async fn lookup_of_an_unknown_service_is_no_error() {
     );
     client.close().await;
 }
+
+#[test]
+fn client_may_outlive_its_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let fake = Fake::new(1);
+    let (client, reg) = runtime.block_on(async {
+        let client = fake.client();
+        let reg = client.register([spec("pay-1")]).await.expect("registered");
+        (client, reg)
+    });
+    drop(runtime);
+    reg.set_weight(3);
+    assert_eq!(client.status().registrations, 0, "its driver is gone");
+    assert_eq!(reg.status().state, crate::RegistrationState::Closed);
+    drop(client);
+}

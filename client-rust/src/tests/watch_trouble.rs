@@ -386,8 +386,10 @@ async fn isolated_server_is_left_for_another() {
     first.progress(p).await;
     until_view(&sub, View::is_isolated).await;
     assert_eq!(ids(&sub.view()), ["a"], "it keeps its set");
+    let began = Instant::now();
     let second = fake.next_watch().await;
     assert_eq!(second.server, 1);
+    assert!(began.elapsed() <= Duration::from_secs(1), "at once");
     second.open(VIEW).await;
     first.left().await;
     m.revision = 12;
