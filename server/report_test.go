@@ -202,6 +202,37 @@ func TestRenewalsDoNotWaitForReports(t *testing.T) {
 	})
 }
 
+// TestReportsKeepTheirOrder: what is said while an earlier report is on its way
+// to the disk comes after it, though the view does not show that one yet.
+func TestReportsKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := servertest.New(t)
+		c := s.Dial()
+		l := mustRegister(t, c, servertest.Instance("pay", "pay-1"))
+		s.Store().SetDelay(3 * time.Second)
+		k := openKeepAlive(t, c)
+		sick, well := reportOf("pay-1", unhealthy, "x"), reportOf("pay-1", healthy, "")
+		k.renew([]string{l.GetLeaseId()}, sick)
+		time.Sleep(2 * time.Second)
+		k.renew([]string{l.GetLeaseId()}, well)
+		time.Sleep(10 * time.Second)
+		if h, _ := healthOf(t, c, "pay"); h != healthy {
+			t.Errorf("health = %v, want HEALTHY, which was reported last", h)
+		}
+		k.renew([]string{l.GetLeaseId()}, sick)
+		time.Sleep(2 * time.Second)
+		if _, err := c.Update(t.Context(), &musterv1.UpdateRequest{
+			LeaseId: l.GetLeaseId(), Instance: servertest.Instance("pay", "pay-1"), UpdateMask: mask("self_health"),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if h, _ := healthOf(t, c, "pay"); h != healthy {
+			t.Errorf("health = %v, want HEALTHY, as updated last", h)
+		}
+	})
+}
+
 // TestReportsDoNotCrossLeases: one that waits is dropped when its lease is
 // replaced.
 func TestReportsDoNotCrossLeases(t *testing.T) {

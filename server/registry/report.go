@@ -44,6 +44,9 @@ type report struct {
 type reports struct {
 	mu      sync.Mutex
 	waiting map[record.InstanceName]report
+	// writing are those whose turn has come, until the view shows them. What
+	// the view says of these instances is out of date.
+	writing map[record.InstanceName]chan struct{}
 	last    map[record.InstanceName]time.Time // of the last change; the old ones are swept
 	sweepAt int
 	closed  bool // nobody writes what waits any more
@@ -53,14 +56,14 @@ type reports struct {
 func newReports() reports {
 	return reports{
 		waiting: map[record.InstanceName]report{}, last: map[record.InstanceName]time.Time{},
-		signal: make(chan struct{}, 1),
+		writing: map[record.InstanceName]chan struct{}{}, signal: make(chan struct{}, 1),
 	}
 }
 
 // admit makes a report wait for its turn, which is now unless the instance
 // changed within the last second. changed tells whether it differs from what
-// is registered; if it does not, and no other waits, it is of no news. The
-// answer is false if nobody writes what waits any more.
+// the view shows; if it does not, and no other is under way, it is of no news.
+// The answer is false if nobody writes what waits any more.
 func (r *reports) admit(rep report, changed bool, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,10 +71,10 @@ func (r *reports) admit(rep report, changed bool, now time.Time) bool {
 	last, limited := r.last[rep.name]
 	switch {
 	case r.closed:
-		return !changed
+		return false
 	case waits:
 		rep.due = w.due
-	case !changed:
+	case !changed && r.writing[rep.name] == nil:
 		return true
 	case limited:
 		rep.due = last.Add(reportEvery)
@@ -115,9 +118,20 @@ func (r *reports) take(now time.Time) (due []report, wait time.Duration) {
 		}
 		delete(r.waiting, name)
 		r.writtenLocked(name, now)
+		r.writing[name] = make(chan struct{})
 		due = append(due, rep)
 	}
 	return due, wait
+}
+
+// written ends what take began.
+func (r *reports) written(n record.InstanceName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.writing[n]; c != nil {
+		close(c)
+		delete(r.writing, n)
+	}
 }
 
 // takeAll takes out all reports; from then on none waits.
@@ -132,12 +146,20 @@ func (r *reports) takeAll() (all []report) {
 	return all
 }
 
-// takeOne takes out an instance's report, for something newer is said of it.
-func (r *reports) takeOne(n record.InstanceName) (rep report, ok bool) {
+// takeOne takes out an instance's report, for something newer is said of it,
+// and waits until the one that is being written is in the view.
+func (r *reports) takeOne(ctx context.Context, n record.InstanceName) (rep report, ok bool) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	rep, ok = r.waiting[n]
 	delete(r.waiting, n)
+	writing := r.writing[n]
+	r.mu.Unlock()
+	if writing != nil {
+		select {
+		case <-writing:
+		case <-ctx.Done():
+		}
+	}
 	return rep, ok
 }
 
@@ -216,6 +238,7 @@ func (r *Registry) writeReports(ctx context.Context, all []report) {
 				if err := r.writeReport(ctx, rep); err != nil && !isRefusal(err) {
 					r.reports.putBack(rep, time.Now().Add(reportEvery))
 				}
+				r.reports.written(rep.name)
 			})
 		}
 		wg.Wait()

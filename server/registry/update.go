@@ -23,7 +23,7 @@ func (r *Registry) Update(ctx context.Context, req *musterv1.UpdateRequest, chec
 	now := time.Now()
 	if slices.Contains(req.GetUpdateMask().GetPaths(), "self_health") {
 		// It is newer than a health report that waits.
-		if rep, ok := r.reports.takeOne(nameOf(req.GetInstance())); ok {
+		if rep, ok := r.reports.takeOne(ctx, nameOf(req.GetInstance())); ok {
 			defer func() {
 				if err != nil {
 					r.reports.putBack(rep, rep.due)
