@@ -179,3 +179,39 @@ func TestDrainEndsWithItsInstance(t *testing.T) {
 		}
 	})
 }
+
+// TestDrainOfSeveralInstances adds them up, names at most 20 watchers, and
+// leaves alone what it does not name.
+func TestDrainOfSeveralInstances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := servertest.New(t).Dial()
+		time.Sleep(10 * time.Second)
+		l := mustRegister(t, c, servertest.Instance("pay", "a"), servertest.Instance("pay", "b"), servertest.Instance("pay", "c"))
+		for range 15 {
+			openWatch(acking(t), t, c, "pay")
+		}
+		earlier, err := c.Drain(t.Context(), &musterv1.DrainRequest{
+			LeaseId: l.GetLeaseId(), Instances: []*musterv1.InstanceKey{servertest.Key("pay", "b")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := c.Drain(t.Context(), &musterv1.DrainRequest{
+			LeaseId: l.GetLeaseId(), Instances: []*musterv1.InstanceKey{servertest.Key("pay", "a"), servertest.Key("pay", "b")},
+		})
+		if err != nil || res.GetResult() != musterv1.DrainResult_DRAIN_RESULT_DEADLINE || res.GetBehind() != 30 {
+			t.Fatalf("drain = %v, %v; want DEADLINE with 15 behind for each of two", res, err)
+		}
+		if n := len(res.GetBehindWatchers()); n != 20 {
+			t.Errorf("%d watchers are named, want 20", n)
+		}
+		if res.GetRevision() <= earlier.GetRevision() {
+			t.Errorf("revision %d, want that of the last one to drain, above %d", res.GetRevision(), earlier.GetRevision())
+		}
+		for _, in := range lookup(t, c, "pay").GetInstances() {
+			if drains := in.GetLifecycle() == musterv1.Lifecycle_LIFECYCLE_DRAINING; drains != (in.GetInstanceId() != "c") {
+				t.Errorf("%s is %v", in.GetInstanceId(), in.GetLifecycle())
+			}
+		}
+	})
+}

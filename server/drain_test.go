@@ -193,12 +193,16 @@ func TestDrainRepeatedWaitsForTheSameRevision(t *testing.T) {
 		lease := registerPay(t, c)
 		w := openWatch(acking(t), t, c, "pay")
 		first := <-drain(t, c, lease.GetLeaseId(), nil)
+		before := lookup(t, c, "pay").GetHeader().GetRevision()
 		second := drain(t, c, lease.GetLeaseId(), nil)
 		time.Sleep(time.Second)
 		w.ack(w.next().GetDelta().GetHeader())
 		r := <-second
 		if r.err != nil || r.res.GetRevision() != first.res.GetRevision() || r.res.GetResult() != musterv1.DrainResult_DRAIN_RESULT_COMPLETE {
 			t.Errorf("second drain = %+v, want COMPLETE at revision %d", r, first.res.GetRevision())
+		}
+		if now := lookup(t, c, "pay").GetHeader().GetRevision(); now != before {
+			t.Errorf("the second drain committed revision %d (M7.1a)", now)
 		}
 	})
 }

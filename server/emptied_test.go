@@ -2,12 +2,14 @@ package server_test
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/record"
 	"github.com/muster-registry/muster/server/servertest"
 	"github.com/muster-registry/muster/server/store"
 )
@@ -136,3 +138,51 @@ func TestEmptiedIsFoundAfterARestart(t *testing.T) {
 		}
 	})
 }
+
+// TestWrongEmptiedIsFoundAfterARestart: the server went before it took back
+// what the state says of a service that has an instance.
+func TestWrongEmptiedIsFoundAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := servertest.New(t)
+		c := s.Dial()
+		mustRegister(t, c, servertest.Instance("pay", "a"))
+		at := lookup(t, c, "pay").GetServices()[0].GetModifyRevision()
+		s.Kill()
+		st, err := s.Disk.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Start(nobody{}); err != nil {
+			t.Fatal(err)
+		}
+		key := record.ServiceName{Namespace: "shop", Service: "pay"}.Key()
+		st.Propose(store.Mutation{
+			Guards: []store.Guard{{Key: key, Revision: at}},
+			Puts: []store.Put{{Key: key, Value: record.EncodeService(&musterv1.ServiceState{
+				Namespace: "shop", Service: "pay", Emptied: &musterv1.Emptied{Reason: musterv1.RemovalReason_REMOVAL_REASON_EXPIRED},
+			})}},
+		}, func(o store.Outcome, err error) {
+			if err != nil || !o.Committed() {
+				t.Errorf("commit: %v, %v", o, err)
+			}
+		})
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		c = s.Dial()
+		synctest.Wait()
+		if e := emptiedOf(t, c, "pay"); e != nil {
+			t.Errorf("emptied = %v, and a is registered", e)
+		}
+	})
+}
+
+// nobody applies nothing.
+type nobody struct{}
+
+// Restore implements store.Applier.
+func (nobody) Restore(uint64, iter.Seq[store.Entry]) error { return nil }
+
+// Apply implements store.Applier.
+func (nobody) Apply([]store.Commit) {}

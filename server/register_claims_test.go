@@ -112,6 +112,7 @@ func TestReplacementIsAChangeNotARemoval(t *testing.T) {
 		c := servertest.New(t).Dial()
 		old := mustRegister(t, c, servertest.Instance("pay", "a"), servertest.Instance("pay", "b"))
 		before := lookup(t, c, "pay").GetInstances()[0]
+		time.Sleep(time.Minute)
 		next := watch(t, c, nil, "pay")
 		next()
 		req := servertest.Register(time.Hour, servertest.Instance("pay", "a"))

@@ -86,6 +86,15 @@ func TestRewrittenLeaseEndsExpiring(t *testing.T) {
 		table.Tick(now, 10)
 	}
 	table.Put("a", time.Second, 8, now)
+	if at, ok := table.Heard("a"); !ok || at != now {
+		t.Errorf("heard at %v, want when the view had it, %v (M6.4b)", at, now)
+	}
+	for range 9 {
+		now = now.Add(100 * time.Millisecond)
+		if due := table.Tick(now, 10); due != nil {
+			t.Fatalf("found due within a TTL of the rewriting: %v", due)
+		}
+	}
 	if s := table.Confirm("a", now); s != Confirmed {
 		t.Errorf("confirm = %v, want Confirmed", s)
 	}

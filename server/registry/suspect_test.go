@@ -56,3 +56,24 @@ func TestReportsAreForgotten(t *testing.T) {
 		t.Errorf("%d instances are remembered, of which 1,000 reported in the last second", n)
 	}
 }
+
+// TestVerdictSparesWhoCameBack: between the decision and the commit a lease may
+// turn up again.
+func TestVerdictSparesWhoCameBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRegistry(t)
+		l := register(t, r, "pay", "pay-1", "request-0000000000000001")
+		k := r.OpenKeeper()
+		if _, err := k.Renew(t.Context(), &musterv1.KeepAliveRequest{Sequence: 1, LeaseIds: []string{l.GetLeaseId()}}); err != nil {
+			t.Fatal(err)
+		}
+		before := r.View().Revision
+		if err := r.setConnection(t.Context(), l.GetLeaseId(), musterv1.Health_HEALTH_UNHEALTHY); err != nil || r.View().Revision != before {
+			t.Errorf("a lease that is renewed got a verdict, %v", err)
+		}
+		k.Close(false)
+		if err := r.setConnection(t.Context(), l.GetLeaseId(), musterv1.Health_HEALTH_UNHEALTHY); err != nil || r.View().Revision != before+1 {
+			t.Errorf("a lease that nobody renews got none, %v", err)
+		}
+	})
+}

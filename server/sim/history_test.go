@@ -69,6 +69,53 @@ func (r recorder) Start(a store.Applier) error {
 	return r.Store.Start(recording{a, r.history})
 }
 
+// Propose implements store.Store, and holds what is proposed to the rules.
+func (r recorder) Propose(m store.Mutation, done func(store.Outcome, error)) {
+	r.history.mu.Lock()
+	r.history.checkMutation(&m)
+	r.history.mu.Unlock()
+	r.Store.Propose(m, done)
+}
+
+// checkMutation: who removes an instance says so (M5.6a), and an expiry is
+// guarded by the lease, the instance and its service's state (M6.4a).
+func (h *history) checkMutation(m *store.Mutation) {
+	guarded := map[string]bool{}
+	for _, g := range m.Guards {
+		guarded[g.Key] = true
+	}
+	n := &storepb.RemovalNote{}
+	if err := proto.Unmarshal(m.Note, n); err != nil {
+		h.problem("note: %v", err)
+	}
+	for _, k := range slices.Concat(m.Deletes, keysOf(m.Puts)) {
+		if !guarded[k] {
+			h.problem("M5.1a: %s is written without a guard", k)
+		}
+	}
+	for _, k := range m.Deletes {
+		rest, ok := strings.CutPrefix(k, "/i/")
+		if !ok {
+			continue
+		}
+		if !slices.Contains(n.GetKeys(), k) || n.GetReason() == 0 {
+			h.problem("M5.6a: %s is deleted, the note says %v", k, n)
+		}
+		service := "/v/" + rest[:strings.LastIndexByte(rest, '/')]
+		lease := "/l/" + instanceRecord(h.states[h.newest][k]).GetLeaseId()
+		if n.GetReason() == int32(musterv1.RemovalReason_REMOVAL_REASON_EXPIRED) && (!guarded[service] || !guarded[lease]) {
+			h.problem("M6.4a: the expiry of %s is guarded by %v", k, guarded)
+		}
+	}
+}
+
+func keysOf(puts []store.Put) (keys []string) {
+	for _, p := range puts {
+		keys = append(keys, p.Key)
+	}
+	return keys
+}
+
 type recording struct {
 	store.Applier
 	history *history
