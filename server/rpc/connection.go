@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -9,9 +10,9 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/stats"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/fault"
@@ -30,36 +31,48 @@ const (
 	keyTrace      = "traceparent"
 )
 
-type connectionKey struct{}
-
-// connection is what is counted per connection.
+// connection is what is counted per connection. It travels as what the
+// handshake found out of the peer, because that is the one thing that all calls
+// of a connection share. A stats handler is told of connections too, but also of
+// each message, which would cost every message more than answering it.
 type connection struct {
+	credentials.AuthInfo
 	streams atomic.Int64
 }
 
-// Connections counts streams per connection. It is a stats handler, because
-// only that is told of connections.
-type Connections struct{}
+// Connections are transport credentials that give each connection its counter,
+// and otherwise do what the credentials do that they wrap.
+type Connections struct{ credentials.TransportCredentials }
 
-// TagConn gives each connection its counter.
-func (Connections) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
-	return context.WithValue(ctx, connectionKey{}, &connection{})
+// ServerHandshake is that of the wrapped credentials.
+func (c Connections) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := c.TransportCredentials.ServerHandshake(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, &connection{AuthInfo: info}, nil
 }
 
-// HandleConn does nothing.
-func (Connections) HandleConn(context.Context, stats.ConnStats) {}
+// Clone is for grpc.
+func (c Connections) Clone() credentials.TransportCredentials {
+	return Connections{c.TransportCredentials.Clone()}
+}
 
-// TagRPC does nothing.
-func (Connections) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
-
-// HandleRPC does nothing.
-func (Connections) HandleRPC(context.Context, stats.RPCStats) {}
+// connectionOf is the connection that a call came on, or nil.
+func connectionOf(ctx context.Context) *connection {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	c, _ := p.AuthInfo.(*connection)
+	return c
+}
 
 // admitStream counts a watch or keepalive stream against its connection's
 // limit. release takes it back.
 func (s *Service) admitStream(ctx context.Context) (release func(), err error) {
-	c, ok := ctx.Value(connectionKey{}).(*connection)
-	if !ok {
+	c := connectionOf(ctx)
+	if c == nil {
 		return func() {}, nil
 	}
 	limit := int64(s.limits.GetStreamsPerConnection())
