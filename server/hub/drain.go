@@ -301,7 +301,7 @@ func (h *Hub) Drain(name record.InstanceName, now time.Time) (*Draining, bool) {
 		if !draining(in) {
 			return nil, false
 		}
-		d = h.beginDrain(name, in.ModifyRevision, now)
+		d = h.beginDrain(name, in.ModifyRevision(), now)
 	}
 	return &Draining{hub: h, drain: d}, true
 }

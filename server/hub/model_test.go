@@ -302,7 +302,7 @@ func (c *client) finish(h *musterv1.ViewHeader, set map[string]entry) {
 			want[s.Name.Service+"/"] = entry{s.State.GetModifyRevision(), s.State.GetTag(), false}
 		}
 		for _, i := range in {
-			want[i.Service+"/"+i.ID] = entry{i.ModifyRevision, i.Tag, !draining(i)}
+			want[i.Name().Service+"/"+i.ID()] = entry{i.ModifyRevision(), i.Tag(), !draining(i)}
 		}
 	})
 	if !maps.Equal(set, want) {

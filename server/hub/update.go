@@ -109,7 +109,7 @@ func (u *update) encodeChunks(field protowire.Number, head func(*musterv1.Chunk)
 		c.add(fieldServices, s.Wire)
 	}
 	for _, in := range u.instances {
-		c.add(fieldInstances, in.Wire)
+		c.addInstance(in)
 	}
 	// Removals are field 6 in both frames' numbering only by accident; encode
 	// them through the message that owns them.
@@ -144,6 +144,13 @@ func (c *chunker) add(field protowire.Number, entry []byte) {
 		return
 	}
 	c.body = protowire.AppendBytes(protowire.AppendTag(c.body, field, protowire.BytesType), entry)
+}
+
+// addInstance appends an instance.
+func (c *chunker) addInstance(in *view.Instance) {
+	c.add(0, nil) // ends the chunk, if it is full
+	c.body = protowire.AppendTag(c.body, fieldInstances, protowire.BytesType)
+	c.body = in.AppendWire(protowire.AppendVarint(c.body, uint64(in.WireSize())))
 }
 
 // wrap makes a WatchResponse of one encoded frame.

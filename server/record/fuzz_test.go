@@ -42,7 +42,7 @@ func FuzzDecodeInstance(f *testing.F) {
 	})
 }
 
-// FuzzReadFacts: the same for the public form, and for what Wire adds.
+// FuzzReadFacts: the same for the public form, and for what AppendWire adds.
 func FuzzReadFacts(f *testing.F) {
 	f.Add(EncodePublic(&musterv1.Instance{Tag: 7, Health: musterv1.Health_HEALTH_DEGRADED, Lifecycle: musterv1.Lifecycle_LIFECYCLE_SERVING}), uint64(1), uint64(2), uint64(3))
 	f.Add([]byte{0x0a, 0xff}, uint64(0), uint64(0), uint64(1<<63))
@@ -58,7 +58,7 @@ func FuzzReadFacts(f *testing.F) {
 		}
 		want.Incarnation, want.CreateRevision, want.ModifyRevision = incarnation, created, modified
 		wire := &musterv1.Instance{}
-		if err := proto.Unmarshal(Wire(b, incarnation, created, modified), wire); err != nil || !proto.Equal(wire, want) {
+		if err := proto.Unmarshal(AppendWire(nil, b, incarnation, created, modified), wire); len(AppendWire(nil, b, incarnation, created, modified)) != WireSize(b, incarnation, created, modified) || err != nil || !proto.Equal(wire, want) {
 			t.Errorf("on the wire %v, %v; want %v", wire, err, want)
 		}
 	})

@@ -23,7 +23,7 @@ const (
 
 // Instance is a stored instance.
 type Instance struct {
-	// Public is the encoded muster.v1.Instance, without what Wire adds.
+	// Public is the encoded muster.v1.Instance, without what AppendWire adds.
 	Public []byte
 	// LeaseID is the lease that holds it.
 	LeaseID string
@@ -38,21 +38,35 @@ func (r Instance) Encode() []byte {
 	})
 }
 
-// DecodeInstance reads a record. The result shares memory with the value.
+// DecodeInstance reads a record. The result's Public shares memory with the
+// value.
 func DecodeInstance(value []byte) (Instance, error) {
-	var r Instance
+	p, err := SplitInstance(value)
+	return Instance{Public: p.Public, LeaseID: string(p.LeaseID), DrainDeadlineMS: p.DrainDeadlineMS}, err
+}
+
+// InstanceParts is an Instance whose parts all share memory with the value that
+// it was read from.
+type InstanceParts struct {
+	Public, LeaseID []byte
+	DrainDeadlineMS int64
+}
+
+// SplitInstance is DecodeInstance without copying anything.
+func SplitInstance(value []byte) (InstanceParts, error) {
+	var r InstanceParts
 	err := scan(value, func(num protowire.Number, b []byte, v uint64) {
 		switch num {
 		case 1:
 			r.Public = b
 		case 2:
-			r.LeaseID = string(b)
+			r.LeaseID = b
 		case 3:
 			r.DrainDeadlineMS = int64(v)
 		}
 	})
 	if err != nil {
-		return Instance{}, fmt.Errorf("instance record: %w", err)
+		return InstanceParts{}, fmt.Errorf("instance record: %w", err)
 	}
 	return r, nil
 }
@@ -91,15 +105,21 @@ func ReadFacts(public []byte) (Facts, error) {
 	return f, nil
 }
 
-// Wire is the encoded instance as watchers get it: the stored form followed by
-// what only the applier knows. Protobuf merges concatenated fields, so nothing
-// needs decoding.
-func Wire(public []byte, incarnation, createRevision, modifyRevision uint64) []byte {
-	b := make([]byte, 0, len(public)+33)
-	b = append(b, public...)
-	b = appendVarint(b, fieldIncarnation, incarnation)
-	b = appendVarint(b, fieldCreateRevision, createRevision)
-	return appendVarint(b, fieldModifyRevision, modifyRevision)
+// AppendWire appends the encoded instance as watchers get it: the stored form
+// followed by what only the applier knows. Protobuf merges concatenated
+// fields, so nothing needs decoding.
+func AppendWire(dst, public []byte, incarnation, createRevision, modifyRevision uint64) []byte {
+	dst = append(dst, public...)
+	dst = appendVarint(dst, fieldIncarnation, incarnation)
+	dst = appendVarint(dst, fieldCreateRevision, createRevision)
+	return appendVarint(dst, fieldModifyRevision, modifyRevision)
+}
+
+// WireSize is how many bytes AppendWire appends.
+func WireSize(public []byte, incarnation, createRevision, modifyRevision uint64) int {
+	const tags = 3 * 2 // each of the three fields has a number above 15
+	return len(public) + tags + protowire.SizeVarint(incarnation) +
+		protowire.SizeVarint(createRevision) + protowire.SizeVarint(modifyRevision)
 }
 
 func appendVarint(b []byte, num protowire.Number, v uint64) []byte {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -29,11 +28,11 @@ func (r *Registry) Drain(ctx context.Context, req *musterv1.DrainRequest, timeou
 		names = names[:0]
 		m := &store.Mutation{}
 		for _, i := range in {
-			names = append(names, i.InstanceName)
+			names = append(names, i.Name())
 			if i.Lifecycle == musterv1.Lifecycle_LIFECYCLE_DRAINING {
 				continue
 			}
-			next := proto.CloneOf(i.Proto())
+			next := i.Proto()
 			next.Lifecycle = musterv1.Lifecycle_LIFECYCLE_DRAINING
 			addRewrite(m, i, next, deadline.UnixMilli(), time.Now())
 		}

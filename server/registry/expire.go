@@ -53,9 +53,10 @@ func (r *Registry) expire(d lease.Due, done func()) {
 	m := removal(l, in, record.Note{Reason: musterv1.RemovalReason_REMOVAL_REASON_EXPIRED})
 	guarded := map[record.ServiceName]bool{}
 	for _, i := range in {
-		if s := v.Service(i.ServiceName); !guarded[i.ServiceName] && s.State != nil {
-			guarded[i.ServiceName] = true
-			m.Guards = append(m.Guards, store.Guard{Key: i.ServiceName.Key(), Revision: s.State.ModifyRevision})
+		n := i.Name().ServiceName
+		if s := v.Service(n); !guarded[n] && s.State != nil {
+			guarded[n] = true
+			m.Guards = append(m.Guards, store.Guard{Key: n.Key(), Revision: s.State.ModifyRevision})
 		}
 	}
 	r.store.Propose(*m, func(o store.Outcome, err error) {
@@ -66,7 +67,7 @@ func (r *Registry) expire(d lease.Due, done func()) {
 		case err != nil || !o.Committed():
 			r.leases.ExpiryFailed(d, time.Now())
 		default:
-			r.log.Info("lease expired", "incarnation", l.Incarnation, "instances", l.GetInstances(), "ttl", ttl(l))
+			r.log.Info("lease expired", "incarnation", l.Incarnation(), "instances", l.Record().GetInstances(), "ttl", ttl(l))
 		}
 	})
 }

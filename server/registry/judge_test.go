@@ -59,8 +59,8 @@ func TestRegisterVectors(t *testing.T) {
 			var present *view.Lease
 			if p := c.Present; p != nil {
 				present = &view.Lease{
-					ID: p.LeaseID, Incarnation: parse(t, p.Incarnation),
-					Lease: &record.Lease{Epoch: parse(t, p.Epoch), RequestId: p.RequestID},
+					Key: record.LeaseKey(p.LeaseID), CreateRevision: parse(t, p.Incarnation),
+					Value: record.EncodeLease(&record.Lease{Epoch: parse(t, p.Epoch), RequestId: p.RequestID}),
 				}
 			}
 			req := &musterv1.RegisterRequest{RequestId: c.Request.RequestID}

@@ -38,24 +38,26 @@ func (r *Registry) Register(ctx context.Context, req *musterv1.RegisterRequest, 
 	if err != nil {
 		return nil, err
 	}
-	l := &view.Lease{ID: g.leaseID, Incarnation: revision, Lease: g.lease}
+	g.entry.CreateRevision, g.entry.ModRevision = revision, revision
+	l := (*view.Lease)(&g.entry)
 	if g.retryOf != nil {
 		l = g.retryOf
 		// The answer to a retry promises a TTL from when the retry was sent.
-		if r.leases.Confirm(l.ID, time.Now()) != lease.Confirmed {
+		if r.leases.Confirm(l.ID(), time.Now()) != lease.Confirmed {
 			return nil, fault.New(musterv1.ErrorReason_ERROR_REASON_CONFLICT,
 				"the first attempt made a lease that is expiring at this moment; try again")
 		}
 	}
 	for _, in := range g.takenOver {
-		r.log.Info("instance taken over", "instance", in.InstanceName.String(), "from_incarnation", in.Incarnation,
-			"incarnation", l.Incarnation, "actor", c.Actor)
+		r.log.Info("instance taken over", "instance", in.String(), "from_incarnation", in.Incarnation,
+			"incarnation", l.Incarnation(), "actor", c.Actor)
 	}
+	rec := l.Record()
 	return &musterv1.RegisterResponse{
 		Lease: &musterv1.Lease{
-			LeaseId: l.ID, Incarnation: l.Incarnation, Epoch: l.GetEpoch(), Ttl: durationpb.New(ttl(l)),
+			LeaseId: l.ID(), Incarnation: l.Incarnation(), Epoch: rec.GetEpoch(), Ttl: durationpb.New(ttl(l)),
 		},
-		ClusterId: r.ClusterID(), Epoch: l.GetEpoch(), Revision: l.Incarnation,
+		ClusterId: r.ClusterID(), Epoch: rec.GetEpoch(), Revision: l.Incarnation(),
 	}, nil
 }
 
@@ -76,7 +78,7 @@ type registering struct {
 	now     time.Time
 
 	// Results of the last decision.
-	lease     *record.Lease
+	entry     store.Entry // the lease, without its revisions
 	retryOf   *view.Lease
 	takenOver []*view.Instance
 }
@@ -95,17 +97,18 @@ const (
 // judge applies the rules of Register to one instance: present is the lease
 // that holds it now, or nil.
 func judge(present *view.Lease, req *musterv1.RegisterRequest) claim {
-	previous := req.GetPrevious()
-	switch {
-	case present == nil:
+	if present == nil {
 		return claimCreate
-	case present.GetRequestId() == req.GetRequestId():
+	}
+	previous, held := req.GetPrevious(), present.Record()
+	switch {
+	case held.GetRequestId() == req.GetRequestId():
 		return claimRetry
-	case previous != nil && (previous.GetLeaseId() == present.ID || newer(previous, present)):
+	case previous != nil && (previous.GetLeaseId() == present.ID() || newer(previous, present)):
 		return claimReplace
 	case previous != nil:
 		return claimFenced
-	case slices.Contains(req.GetTakeOver().GetIncarnations(), present.Incarnation):
+	case slices.Contains(req.GetTakeOver().GetIncarnations(), present.Incarnation()):
 		return claimReplace
 	}
 	return claimExists
@@ -114,10 +117,10 @@ func judge(present *view.Lease, req *musterv1.RegisterRequest) claim {
 // newer tells whether the client's earlier lease is from after the present
 // one, as only lost history allows.
 func newer(p *musterv1.PreviousLease, present *view.Lease) bool {
-	if p.GetEpoch() != present.GetEpoch() {
-		return p.GetEpoch() > present.GetEpoch()
+	if epoch := present.Record().GetEpoch(); p.GetEpoch() != epoch {
+		return p.GetEpoch() > epoch
 	}
-	return p.GetIncarnation() > present.Incarnation
+	return p.GetIncarnation() > present.Incarnation()
 }
 
 func (g *registering) decide(v *view.View) (*store.Mutation, error) {
@@ -127,24 +130,25 @@ func (g *registering) decide(v *view.View) (*store.Mutation, error) {
 		return nil, err
 	}
 	m := &store.Mutation{}
-	g.lease = &record.Lease{
+	lease := &record.Lease{
 		TtlMs: uint64(g.req.GetTtl().AsDuration().Milliseconds()), RequestId: g.req.GetRequestId(), Epoch: v.Epoch,
 	}
 	services := map[record.ServiceName]bool{}
 	for _, in := range g.req.GetInstances() {
 		name := nameOf(in)
-		g.lease.Instances = append(g.lease.Instances, name.Key())
+		lease.Instances = append(lease.Instances, name.Key())
 		putInstance(m, v.Instance(name), in, g.leaseID, g.now)
 		if !services[name.ServiceName] {
 			services[name.ServiceName] = true
 			guardService(m, v, name.ServiceName)
 		}
 	}
-	slices.Sort(g.lease.Instances)
-	m.Guards = append(m.Guards, store.Guard{Key: record.LeaseKey(g.leaseID)})
-	m.Puts = append(m.Puts, store.Put{Key: record.LeaseKey(g.leaseID), Value: record.EncodeLease(g.lease)})
+	slices.Sort(lease.Instances)
+	g.entry = store.Entry{Key: record.LeaseKey(g.leaseID), Value: record.EncodeLease(lease)}
+	m.Guards = append(m.Guards, store.Guard{Key: g.entry.Key})
+	m.Puts = append(m.Puts, store.Put{Key: g.entry.Key, Value: g.entry.Value})
 	for _, l := range replaced {
-		shrinkLease(m, l, g.lease.Instances)
+		shrinkLease(m, l, lease.Instances)
 	}
 	return m, nil
 }
@@ -158,7 +162,7 @@ func (g *registering) judgeAll(v *view.View) (replaced []*view.Lease, err error)
 		present := v.Instance(nameOf(in))
 		var l *view.Lease
 		if present != nil {
-			l = v.Lease(present.LeaseID)
+			l = v.Lease(present.LeaseID())
 		}
 		switch judge(l, g.req) {
 		case claimCreate:
@@ -190,8 +194,8 @@ func (g *registering) judgeAll(v *view.View) (replaced []*view.Lease, err error)
 func fenced(present *view.Instance) error {
 	return fault.New(musterv1.ErrorReason_ERROR_REASON_FENCED,
 		"instance %s is held by a newer lease (incarnation %d); this one must stop registering it",
-		present.InstanceName, present.Incarnation).
-		With("instance", present.InstanceName.String()).
+		present.Name(), present.Incarnation).
+		With("instance", present.String()).
 		With("incarnation", strconv.FormatUint(present.Incarnation, 10))
 }
 
@@ -206,8 +210,8 @@ func alreadyExists(present []*view.Instance) error {
 	return fault.New(musterv1.ErrorReason_ERROR_REASON_INSTANCE_EXISTS,
 		"instance %s is registered under another lease (incarnation %d); "+
 			"name it in take_over to replace it, or choose another instance_id",
-		present[0].InstanceName, present[0].Incarnation).
-		With("instance", present[0].InstanceName.String()).
+		present[0].Name(), present[0].Incarnation).
+		With("instance", present[0].String()).
 		With("incarnations", strings.Join(incarnations, ","))
 }
 
@@ -232,7 +236,7 @@ func putInstance(m *store.Mutation, present *view.Instance, in *musterv1.Instanc
 	p.Health = health.Verdict(p.GetHealthSlots())
 	var mod uint64
 	if present != nil {
-		mod = present.ModifyRevision
+		mod = present.ModifyRevision()
 		p.CreateTime = present.Proto().GetCreateTime()
 	}
 	key := nameOf(in).Key()
@@ -269,10 +273,10 @@ func guardService(m *store.Mutation, v *view.View, n record.ServiceName) {
 
 // shrinkLease takes instances out of a lease, and deletes it if none is left.
 func shrinkLease(m *store.Mutation, l *view.Lease, without []string) {
-	key := record.LeaseKey(l.ID)
+	key, r := l.Key, l.Record()
 	m.Guards = append(m.Guards, store.Guard{Key: key, Revision: l.ModRevision})
 	var left []string
-	for _, k := range l.GetInstances() {
+	for _, k := range r.GetInstances() {
 		if !slices.Contains(without, k) {
 			left = append(left, k)
 		}
@@ -282,6 +286,6 @@ func shrinkLease(m *store.Mutation, l *view.Lease, without []string) {
 		return
 	}
 	m.Puts = append(m.Puts, store.Put{Key: key, Value: record.EncodeLease(&record.Lease{
-		Owner: l.GetOwner(), TtlMs: l.GetTtlMs(), Instances: left, RequestId: l.GetRequestId(), Epoch: l.GetEpoch(),
+		Owner: r.GetOwner(), TtlMs: r.GetTtlMs(), Instances: left, RequestId: r.GetRequestId(), Epoch: r.GetEpoch(),
 	})})
 }

@@ -152,7 +152,7 @@ func (r *Registry) Restore(revision uint64, entries iter.Seq[store.Entry]) error
 	now := time.Now()
 	r.leases.Reset(now)
 	for l := range v.AllLeases {
-		r.leases.Put(l.ID, ttl(l), l.ModRevision, now)
+		r.leases.Put(l.ID(), ttl(l), l.ModRevision, now)
 	}
 	r.hub.Reset(v)
 	r.view.Store(v)
@@ -178,10 +178,10 @@ func (r *Registry) Apply(commits []store.Commit) {
 	var gone []string
 	for _, c := range changes.Leases {
 		if c.After != nil {
-			r.leases.Put(c.After.ID, ttl(c.After), c.After.ModRevision, now)
+			r.leases.Put(c.After.ID(), ttl(c.After), c.After.ModRevision, now)
 		} else {
-			r.leases.Remove(c.Before.ID)
-			gone = append(gone, c.Before.ID)
+			r.leases.Remove(c.Before.ID())
+			gone = append(gone, c.Before.ID())
 		}
 	}
 	// The hub first: whoever sees a revision in View finds it in the hub too.
@@ -195,7 +195,7 @@ func (r *Registry) Apply(commits []store.Commit) {
 	r.work.noticeEmptied(v, changes.Entries)
 }
 
-func ttl(l *view.Lease) time.Duration { return time.Duration(l.GetTtlMs()) * time.Millisecond }
+func ttl(l *view.Lease) time.Duration { return l.TTL() }
 
 // wake lets those go who wait for a revision that is reached.
 func (r *Registry) wake(revision uint64) {

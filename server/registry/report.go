@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/fault"
 	"github.com/muster-registry/muster/server/health"
@@ -200,11 +198,11 @@ func (r *Registry) writeReport(ctx context.Context, rep report) error {
 		if err != nil {
 			return nil, err
 		}
-		next := proto.CloneOf(in.Proto())
+		next := in.Proto()
 		if !setSlot(next, selfSlot(rep.health, now)) {
 			return nil, nil
 		}
-		return rewrite(in, next, in.DrainDeadlineMS, now), nil
+		return rewrite(in, next, in.DrainDeadlineMS(), now), nil
 	})
 	return err
 }

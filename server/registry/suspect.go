@@ -5,11 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
-	"github.com/muster-registry/muster/server/record"
 	"github.com/muster-registry/muster/server/store"
 	"github.com/muster-registry/muster/server/view"
 )
@@ -197,15 +195,15 @@ func (r *Registry) setConnection(ctx context.Context, leaseID string, h musterv1
 		if l == nil || (h != musterv1.Health_HEALTH_HEALTHY && r.suspects.attached(leaseID)) {
 			return nil, nil
 		}
-		m := &store.Mutation{Guards: []store.Guard{{Key: record.LeaseKey(l.ID), Revision: l.ModRevision}}}
+		m := &store.Mutation{Guards: []store.Guard{{Key: l.Key, Revision: l.ModRevision}}}
 		slot := &musterv1.HealthSlot{Source: connectionSource, Health: h, SinceTime: timestamppb.New(now)}
 		if h != musterv1.Health_HEALTH_HEALTHY {
 			slot.Reason = "the keepalive stream broke and did not come back"
 		}
 		for _, in := range instancesOf(v, l) {
-			next := proto.CloneOf(in.Proto())
+			next := in.Proto()
 			if setSlot(next, slot) {
-				addRewrite(m, in, next, in.DrainDeadlineMS, now)
+				addRewrite(m, in, next, in.DrainDeadlineMS(), now)
 			}
 		}
 		if len(m.Puts) == 0 {

@@ -44,7 +44,7 @@ func (r *Registry) Update(ctx context.Context, req *musterv1.UpdateRequest, chec
 		if slices.Contains(req.GetUpdateMask().GetPaths(), "self_health") {
 			setSlot(next, selfSlot(req.GetInstance().GetSelfHealth(), now))
 		}
-		deadline := in.DrainDeadlineMS
+		deadline := in.DrainDeadlineMS()
 		if next.GetLifecycle() != musterv1.Lifecycle_LIFECYCLE_DRAINING {
 			deadline = 0
 		}
@@ -57,7 +57,7 @@ func (r *Registry) Update(ctx context.Context, req *musterv1.UpdateRequest, chec
 func held(v *view.View, n record.InstanceName, leaseID string) (*view.Instance, error) {
 	in := v.Instance(n)
 	switch {
-	case in != nil && in.LeaseID == leaseID:
+	case in != nil && in.HeldBy(leaseID):
 		return in, nil
 	case in != nil:
 		return nil, fenced(in)
@@ -93,9 +93,9 @@ func rewrite(in *view.Instance, next *musterv1.Instance, drainDeadlineMS int64, 
 
 func addRewrite(m *store.Mutation, in *view.Instance, next *musterv1.Instance, drainDeadlineMS int64, now time.Time) {
 	next.Tag, next.ModifyTime = newTag(), timestamppb.New(now)
-	m.Guards = append(m.Guards, store.Guard{Key: in.Key, Revision: in.ModifyRevision})
-	m.Puts = append(m.Puts, store.Put{Key: in.Key, Value: record.Instance{
-		Public: record.EncodePublic(next), LeaseID: in.LeaseID, DrainDeadlineMS: drainDeadlineMS,
+	m.Guards = append(m.Guards, store.Guard{Key: in.Key(), Revision: in.ModifyRevision()})
+	m.Puts = append(m.Puts, store.Put{Key: in.Key(), Value: record.Instance{
+		Public: record.EncodePublic(next), LeaseID: in.LeaseID(), DrainDeadlineMS: drainDeadlineMS,
 	}.Encode()})
 }
 
@@ -140,10 +140,11 @@ func heldAll(v *view.View, leaseID string, keys []*musterv1.InstanceKey) ([]*vie
 }
 
 func instancesOf(v *view.View, l *view.Lease) []*view.Instance {
-	in := make([]*view.Instance, 0, len(l.GetInstances()))
-	for _, key := range l.GetInstances() {
+	keys := l.Record().GetInstances()
+	in := make([]*view.Instance, 0, len(keys))
+	for _, key := range keys {
 		name, _ := record.ParseInstance(key)
-		if i := v.Instance(name); i != nil && i.LeaseID == l.ID {
+		if i := v.Instance(name); i != nil && i.HeldBy(l.ID()) {
 			in = append(in, i)
 		}
 	}
@@ -155,9 +156,9 @@ func instancesOf(v *view.View, l *view.Lease) []*view.Instance {
 func removal(l *view.Lease, instances []*view.Instance, note record.Note) *store.Mutation {
 	m := &store.Mutation{}
 	for _, in := range instances {
-		m.Guards = append(m.Guards, store.Guard{Key: in.Key, Revision: in.ModifyRevision})
-		m.Deletes = append(m.Deletes, in.Key)
-		note.Keys = append(note.Keys, in.Key)
+		m.Guards = append(m.Guards, store.Guard{Key: in.Key(), Revision: in.ModifyRevision()})
+		m.Deletes = append(m.Deletes, in.Key())
+		note.Keys = append(note.Keys, in.Key())
 	}
 	shrinkLease(m, l, note.Keys)
 	m.Note = note.Encode()

@@ -185,7 +185,7 @@ func (r *Registry) noticeOldEmpties() {
 	v := r.View()
 	for l := range v.AllLeases {
 		if hasSlot(v, l, connectionSource) {
-			r.work.noticeJudged(l.ID)
+			r.work.noticeJudged(l.ID())
 		}
 	}
 }

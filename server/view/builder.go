@@ -147,11 +147,7 @@ func (b *Builder) put(e store.Entry, notes map[string]record.Note, ch *Changes) 
 }
 
 func (b *Builder) putInstance(e store.Entry, note record.Note, ch *Changes) error {
-	name, ok := record.ParseInstance(e.Key)
-	if !ok {
-		return fmt.Errorf("not an instance key")
-	}
-	in, err := newInstance(name, e, b.incarnation)
+	in, name, err := newInstance(&e, b.incarnation)
 	if err != nil {
 		return err
 	}
@@ -171,33 +167,12 @@ func (b *Builder) putInstance(e store.Entry, note record.Note, ch *Changes) erro
 	return nil
 }
 
-func (b *Builder) incarnation(leaseID string) (uint64, bool) {
-	l, ok := b.current.leases.Get(leaseID)
+func (b *Builder) incarnation(leaseID []byte) (uint64, bool) {
+	l, ok := b.current.leases.Get(string(leaseID))
 	if !ok {
 		return 0, false
 	}
-	return l.Incarnation, true
-}
-
-func newInstance(name record.InstanceName, e store.Entry, incarnation func(string) (uint64, bool)) (*Instance, error) {
-	r, err := record.DecodeInstance(e.Value)
-	if err != nil {
-		return nil, err
-	}
-	facts, err := record.ReadFacts(r.Public)
-	if err != nil {
-		return nil, err
-	}
-	inc, ok := incarnation(r.LeaseID)
-	if !ok {
-		return nil, fmt.Errorf("its lease does not exist")
-	}
-	return &Instance{
-		InstanceName: name, Facts: facts, Key: e.Key, LeaseID: r.LeaseID, Incarnation: inc,
-		CreateRevision: e.CreateRevision, ModifyRevision: e.ModRevision, DrainDeadlineMS: r.DrainDeadlineMS,
-		Hash: entryHash(kindInstance, name, e.ModRevision, facts.Tag),
-		Wire: record.Wire(r.Public, inc, e.CreateRevision, e.ModRevision),
-	}, nil
+	return l.Incarnation(), true
 }
 
 func (b *Builder) putState(e store.Entry, ch *Changes) error {
@@ -237,12 +212,11 @@ func (s *Service) setState(st *State) {
 }
 
 func (b *Builder) putLease(e store.Entry, ch *Changes) error {
-	r, err := record.DecodeLease(e.Value)
+	l, err := NewLease(&e)
 	if err != nil {
 		return err
 	}
-	l := &Lease{Lease: r, ID: record.LeaseID(e.Key), Incarnation: e.CreateRevision, ModRevision: e.ModRevision}
-	before, _ := b.current.leases.Set(l.ID, l)
+	before, _ := b.current.leases.Set(l.ID(), l)
 	ch.Leases = append(ch.Leases, LeaseChange{Before: before, After: l})
 	return nil
 }

@@ -25,7 +25,7 @@ func content(v *View) (lines []string) {
 			digest, count = s.State.Hash, 1
 		}
 		for in := range s.Instances {
-			lines = append(lines, fmt.Sprintf("%s: lease %s, %v", in, in.LeaseID, in.Proto()))
+			lines = append(lines, fmt.Sprintf("%s: lease %s, %v", in, in.LeaseID(), in.Proto()))
 			digest += in.Hash
 			count++
 			instances++
@@ -36,7 +36,7 @@ func content(v *View) (lines []string) {
 		return true
 	})
 	for l := range v.AllLeases {
-		lines = append(lines, fmt.Sprintf("lease %s: %v", l.ID, l.Lease))
+		lines = append(lines, fmt.Sprintf("lease %s: %v", l.ID(), l.Record()))
 	}
 	return append(lines, fmt.Sprintf("epoch %d, revision %d, %d instances of %d", v.Epoch, v.Revision, v.Instances(), instances))
 }

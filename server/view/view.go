@@ -8,49 +8,11 @@
 package view
 
 import (
-	"sync/atomic"
-
 	"github.com/tidwall/btree"
-	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/record"
 )
-
-// Instance is one registered instance. It is immutable.
-type Instance struct {
-	record.InstanceName
-	record.Facts
-	// Key is where it lies in the store.
-	Key string
-	// LeaseID is the lease that holds it. It is a secret.
-	LeaseID string
-	// Incarnation is the create revision of that lease.
-	Incarnation                    uint64
-	CreateRevision, ModifyRevision uint64
-	// DrainDeadlineMS is until when a drain of it waits; information only.
-	DrainDeadlineMS int64
-	// Hash is its summand in a digest.
-	Hash uint64
-	// Wire is the encoded public form. It must not be changed.
-	Wire []byte
-
-	decoded atomic.Pointer[musterv1.Instance]
-}
-
-// Proto is the public form, decoded at the first call and then shared. It must
-// not be changed.
-func (i *Instance) Proto() *musterv1.Instance {
-	if p := i.decoded.Load(); p != nil {
-		return p
-	}
-	p := &musterv1.Instance{}
-	if err := proto.Unmarshal(i.Wire, p); err != nil {
-		panic("view: instance " + i.String() + " was decoded before and cannot be now: " + err.Error())
-	}
-	i.decoded.Store(p)
-	return p
-}
 
 // State is a service's state as an entry of views. It is immutable.
 type State struct {
@@ -85,16 +47,6 @@ func (s *Service) Instance(id string) *Instance {
 // Instances yields the instances in the order of their ids.
 func (s *Service) Instances(yield func(*Instance) bool) {
 	s.instances.Scan(func(_ string, in *Instance) bool { return yield(in) })
-}
-
-// Lease is one lease. It is immutable.
-type Lease struct {
-	*record.Lease
-	ID string
-	// Incarnation is the lease's create revision, its public name.
-	Incarnation uint64
-	// ModRevision is that of its last rewriting.
-	ModRevision uint64
 }
 
 // View is everything that is registered, at one revision.

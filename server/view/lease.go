@@ -1,0 +1,40 @@
+package view
+
+import (
+	"time"
+
+	"github.com/muster-registry/muster/server/record"
+	"github.com/muster-registry/muster/server/store"
+)
+
+// Lease is one lease: the store's entry itself, read when it is asked. It is
+// immutable.
+type Lease store.Entry
+
+// NewLease makes a lease of an entry of the store, or says why it is none.
+func NewLease(e *store.Entry) (*Lease, error) {
+	if _, err := record.DecodeLease(e.Value); err != nil {
+		return nil, err
+	}
+	return (*Lease)(e), nil
+}
+
+// ID is its secret name.
+func (l *Lease) ID() string { return record.LeaseID(l.Key) }
+
+// Incarnation is the lease's create revision, its public name.
+func (l *Lease) Incarnation() uint64 { return l.CreateRevision }
+
+// TTL is its time to live.
+func (l *Lease) TTL() time.Duration {
+	return time.Duration(l.Record().GetTtlMs()) * time.Millisecond
+}
+
+// Record is what it holds, decoded anew at each call.
+func (l *Lease) Record() *record.Lease {
+	r, err := record.DecodeLease(l.Value)
+	if err != nil {
+		panic("view: a lease was decoded before and cannot be now: " + err.Error())
+	}
+	return r
+}
