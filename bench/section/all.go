@@ -1,0 +1,20 @@
+package section
+
+import "context"
+
+// Section is one kind of work.
+type Section struct {
+	// Name is what -section takes.
+	Name string
+	// What it measures, for people.
+	What string
+	// Measure measures it.
+	Measure func(ctx context.Context, r *Run) error
+}
+
+// All are all sections, in the order in which they run.
+func All() []Section {
+	return []Section{
+		{"register", "registrations, each with its own lease, 64 workers", Register},
+	}
+}
