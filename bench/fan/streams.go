@@ -22,16 +22,17 @@ type Streams struct {
 	err error
 }
 
-// Dial makes connections; they are established when they are first used.
-func Dial(address string, conns int) (*Streams, error) {
+// Dial makes connections to a target as grpc.NewClient takes it; they are
+// established when they are first used.
+func Dial(target string, conns int) (*Streams, error) {
 	s := &Streams{}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for range conns {
-		c, err := grpc.NewClient("passthrough:///"+address,
+		c, err := grpc.NewClient(target,
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(Codec{}), grpc.MaxCallRecvMsgSize(64<<20)))
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("dial %s: %w", address, err), s.Close())
+			return nil, errors.Join(fmt.Errorf("dial %s: %w", target, err), s.Close())
 		}
 		s.conns = append(s.conns, c)
 	}

@@ -31,7 +31,7 @@ func testFan(t *testing.T, serve func(context.Context, net.Listener) error) {
 	})
 	defer serving.Wait()
 	defer stop()
-	d, err := DialFan(lis.Addr().String(), 4, FanSizes{Request: 100, Frame: size})
+	d, err := DialFan("passthrough:///"+lis.Addr().String(), 4, FanSizes{Request: 100, Frame: size})
 	if err != nil {
 		t.Fatal(err)
 	}

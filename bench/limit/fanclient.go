@@ -23,8 +23,8 @@ type Fan struct {
 }
 
 // DialFan makes the driver.
-func DialFan(address string, conns int, sizes FanSizes) (*Fan, error) {
-	s, err := fan.Dial(address, conns)
+func DialFan(target string, conns int, sizes FanSizes) (*Fan, error) {
+	s, err := fan.Dial(target, conns)
 	if err != nil {
 		return nil, err
 	}

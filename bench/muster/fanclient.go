@@ -5,24 +5,20 @@ import (
 	"crypto/rand"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/muster-registry/muster/bench/fan"
+	"github.com/muster-registry/muster/bench/payload"
+	"github.com/muster-registry/muster/bench/raw"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
 const (
-	fanNamespace = "fan"
-	// fanTTL outlives every section, so that nobody need renew.
-	fanTTL = time.Hour
+	fanNamespace = payload.Namespace
 	// perLease is how many instances one Register takes by default.
 	perLease = 40
-	// oneIn so many messages is decoded wholly and compared with what the scan found.
-	oneIn = 256
 )
 
 // Fan is the driver of a Muster server for the sections about watchers.
@@ -33,9 +29,12 @@ type Fan struct {
 	calls  atomic.Uint64
 }
 
+// Fan makes connections of its own to the server.
+func (s *Server) Fan(conns int) (*Fan, error) { return DialFan(s.Conns.Conn(0).Target(), conns) }
+
 // DialFan makes the driver.
-func DialFan(address string, conns int) (*Fan, error) {
-	s, err := fan.Dial(address, conns)
+func DialFan(target string, conns int) (*Fan, error) {
+	s, err := fan.Dial(target, conns)
 	if err != nil {
 		return nil, err
 	}
@@ -61,10 +60,12 @@ func (d *Fan) Fill(ctx context.Context, services, instances int) error {
 }
 
 func (d *Fan) register(ctx context.Context, service, first, n int) (string, error) {
-	request := &musterv1.RegisterRequest{Ttl: durationpb.New(fanTTL), RequestId: rand.Text()}
+	var instances []*musterv1.Instance
 	for i := range n {
-		request.Instances = append(request.Instances, fanInstance(service, first+i))
+		instances = append(instances, payload.Instance(FanService(service), uint64(first+i))) //nolint:gosec // small
 	}
+	request := payload.RegisterRequest(0, payload.DefaultTTL, instances...)
+	request.RequestId = rand.Text()
 	var response musterv1.RegisterResponse
 	err := d.call(ctx, service, musterv1.RegistrationService_Register_FullMethodName, request, &response)
 	return response.GetLease().GetLeaseId(), err
@@ -87,24 +88,14 @@ func (d *Fan) call(ctx context.Context, conn int, method string, request, respon
 // FanService is the name of a service by its number.
 func FanService(service int) string { return fmt.Sprintf("service-%05d", service) }
 
-func fanKey(service, instance int) *musterv1.Instance {
-	return &musterv1.Instance{
-		Namespace: fanNamespace, Service: FanService(service), InstanceId: fmt.Sprintf("instance-%05d", instance),
+func fanUpdate(lease string, service, instance int) *musterv1.UpdateRequest {
+	return &musterv1.UpdateRequest{
+		LeaseId: lease, UpdateMask: weightOnly,
+		Instance: &musterv1.Instance{
+			Namespace: fanNamespace, Service: FanService(service), InstanceId: payload.InstanceID(uint64(instance)), //nolint:gosec // small
+			Weight: proto.Uint32(fan.Now()),
+		},
 	}
-}
-
-// fanInstance is an instance of about 250 bytes.
-func fanInstance(service, instance int) *musterv1.Instance {
-	in := fanKey(service, instance)
-	in.Version = "1.14.3"
-	in.Endpoints = []*musterv1.Endpoint{
-		{Name: "grpc", Address: fmt.Sprintf("10.%d.%d.%d:8443", service%250, instance>>8, instance&255), Protocol: musterv1.Protocol_PROTOCOL_GRPC},
-		{Name: "admin", Address: fmt.Sprintf("10.%d.%d.%d:9090", service%250, instance>>8, instance&255), Protocol: musterv1.Protocol_PROTOCOL_HTTP},
-	}
-	in.Locality = &musterv1.Locality{Region: "eu-west", Zone: "eu-west-1a"}
-	in.Weight = proto.Uint32(100)
-	in.Metadata = map[string]string{"build": "4f1c2d9a7b", "team": "payments", "commit": "9f2e61c07d53"}
-	return in
 }
 
 var weightOnly = &fieldmaskpb.FieldMask{Paths: []string{"weight"}}
@@ -112,20 +103,20 @@ var weightOnly = &fieldmaskpb.FieldMask{Paths: []string{"weight"}}
 // Change implements fan.Driver: by an Update of the weight, which carries the
 // stamp to the watchers.
 func (d *Fan) Change(ctx context.Context, conn, service, instance int) error {
-	in := fanKey(service, instance)
-	in.Weight = proto.Uint32(fan.Now())
-	request := &musterv1.UpdateRequest{LeaseId: d.leases[service][instance], Instance: in, UpdateMask: weightOnly}
-	var response *musterv1.UpdateResponse
-	check := d.calls.Add(1)%oneIn == 0
-	if check {
-		response = &musterv1.UpdateResponse{}
+	request := fanUpdate(d.leases[service][instance], service, instance)
+	if d.calls.Add(1)%raw.CheckEvery != 1 {
+		return d.call(ctx, conn, musterv1.RegistrationService_Update_FullMethodName, request, nil)
 	}
-	err := d.call(ctx, conn, musterv1.RegistrationService_Update_FullMethodName, request, response)
-	if err == nil && check && response.GetRevision() == 0 {
-		return fmt.Errorf("update of %s: the answer has no revision", in.GetInstanceId())
+	var response musterv1.UpdateResponse
+	err := d.call(ctx, conn, musterv1.RegistrationService_Update_FullMethodName, request, &response)
+	if err == nil && response.GetRevision() == 0 {
+		return fmt.Errorf("update of %s: the answer has no revision", request.GetInstance().GetInstanceId())
 	}
 	return err
 }
+
+// ChangeBytes is the size of the request that makes a change.
+func (d *Fan) ChangeBytes() int { return proto.Size(fanUpdate(d.leases[0][0], 0, 0)) }
 
 // Watch implements fan.Driver.
 func (d *Fan) Watch(ctx context.Context, conn, service int, f func(*fan.Frame)) error {

@@ -8,18 +8,19 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/muster-registry/muster/bench/fan"
+	"github.com/muster-registry/muster/bench/raw"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
 // Numbers of the fields that the scan reads. A test compares them with the contract.
 const (
-	fieldSnapshot, fieldDelta = 2, 3
+	fieldDelta, scanSnapshot = 3, 2
 
-	fieldHeader, fieldChunk, fieldFrom, fieldInstances = 1, 2, 3, 4
-	fieldRevision, fieldUptime                         = 3, 7
-	fieldPosition                                      = 2
-	fieldWeight, fieldModifyTime                       = 7, 23
-	fieldSeconds, fieldNanos                           = 1, 2
+	scanHeader, scanChunk, scanFrom, scanInstances = 1, 2, 3, 4
+	scanRevision, scanUptime                       = 3, 7
+	scanPosition                                   = 2
+	scanWeight, scanModifyTime                     = 7, 23
+	scanSeconds, scanNanos                         = 1, 2
 )
 
 // scanner reads the frames of one stream as far as needed.
@@ -36,7 +37,7 @@ func (s *scanner) scan(message []byte, f *fan.Frame) error {
 		return err
 	}
 	f.Setup = number != fieldDelta
-	if number != fieldDelta && number != fieldSnapshot {
+	if number != fieldDelta && number != scanSnapshot {
 		return nil
 	}
 	if err := scanUpdate(frame, f); err != nil {
@@ -50,35 +51,35 @@ func (s *scanner) scan(message []byte, f *fan.Frame) error {
 		}
 		return nil
 	}
-	if s.frames++; s.frames%oneIn == 0 {
+	if s.frames++; s.frames%raw.CheckEvery == 0 {
 		return compare(message, f)
 	}
 	return nil
 }
 
 func scanUpdate(b []byte, f *fan.Frame) error {
-	return fields(b, func(n protowire.Number, v uint64, sub []byte) error {
+	return fan.Fields(b, func(n protowire.Number, v uint64, sub []byte) error {
 		switch n {
-		case fieldHeader:
-			return fields(sub, func(n protowire.Number, v uint64, _ []byte) error {
+		case scanHeader:
+			return fan.Fields(sub, func(n protowire.Number, v uint64, _ []byte) error {
 				switch n {
-				case fieldRevision:
+				case scanRevision:
 					f.To = v
-				case fieldUptime:
+				case scanUptime:
 					f.UptimeMs = int64(v) //nolint:gosec // some days
 				}
 				return nil
 			})
-		case fieldChunk:
-			return fields(sub, func(n protowire.Number, v uint64, _ []byte) error {
-				if n == fieldPosition {
+		case scanChunk:
+			return fan.Fields(sub, func(n protowire.Number, v uint64, _ []byte) error {
+				if n == scanPosition {
 					f.Complete = v == uint64(musterv1.ChunkPosition_CHUNK_POSITION_FINAL)
 				}
 				return nil
 			})
-		case fieldFrom:
+		case scanFrom:
 			f.From = v
-		case fieldInstances:
+		case scanInstances:
 			return scanInstance(sub, f)
 		}
 		return nil
@@ -86,17 +87,17 @@ func scanUpdate(b []byte, f *fan.Frame) error {
 }
 
 func scanInstance(b []byte, f *fan.Frame) error {
-	return fields(b, func(n protowire.Number, v uint64, sub []byte) error {
+	return fan.Fields(b, func(n protowire.Number, v uint64, sub []byte) error {
 		switch n {
-		case fieldWeight:
+		case scanWeight:
 			f.Stamps = append(f.Stamps, uint32(v)) //nolint:gosec // at most a million
-		case fieldModifyTime:
+		case scanModifyTime:
 			var written int64
-			err := fields(sub, func(n protowire.Number, v uint64, _ []byte) error {
+			err := fan.Fields(sub, func(n protowire.Number, v uint64, _ []byte) error {
 				switch n {
-				case fieldSeconds:
+				case scanSeconds:
 					written += int64(v) * int64(time.Second) //nolint:gosec // a time of today
-				case fieldNanos:
+				case scanNanos:
 					written += int64(v) //nolint:gosec // below a second
 				}
 				return nil
@@ -120,35 +121,6 @@ func only(message []byte) (number protowire.Number, body []byte, err error) {
 		}
 	}
 	return 0, nil, fmt.Errorf("a frame of %d bytes is not one field of bytes", len(message))
-}
-
-// fields calls f for each field of a message, with its number or its bytes.
-func fields(b []byte, f func(n protowire.Number, v uint64, sub []byte) error) error {
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-		var v uint64
-		var sub []byte
-		switch kind {
-		case protowire.VarintType:
-			v, n = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			sub, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, b)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-		if err := f(number, v, sub); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // compare decodes a frame wholly and tells if the scan found something else.

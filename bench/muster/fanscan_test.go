@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/muster-registry/muster/bench/fan"
+	"github.com/muster-registry/muster/bench/payload"
+	"github.com/muster-registry/muster/bench/raw"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -19,7 +21,7 @@ func frameOf(t *testing.T, position musterv1.ChunkPosition, weights ...uint32) [
 		Chunk:  &musterv1.Chunk{Index: 1, Position: position}, FromRevision: 20,
 	}
 	for i, w := range weights {
-		in := fanInstance(1, i)
+		in := payload.Instance("s", uint64(i))
 		in.Weight, in.ModifyTime = proto.Uint32(w), timestamppb.New(time.Unix(100, int64(7-i)))
 		d.Instances = append(d.Instances, in)
 	}
@@ -53,7 +55,7 @@ func TestScan(t *testing.T) {
 		},
 		{
 			"snapshot", encode(t, &musterv1.WatchResponse{Frame: &musterv1.WatchResponse_Snapshot{Snapshot: &musterv1.Snapshot{
-				Header: header, Chunk: final, Instances: []*musterv1.Instance{fanInstance(1, 1)},
+				Header: header, Chunk: final, Instances: []*musterv1.Instance{payload.Instance("s", 1)},
 			}}}),
 			fan.Frame{Setup: true, Complete: true, From: 12, To: 12, UptimeMs: 3, Stamps: []uint32{}},
 		},
@@ -67,7 +69,7 @@ func TestScan(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, got := &scanner{waiting: 1, frames: oneIn - 1}, fan.Frame{}
+			s, got := &scanner{waiting: 1, frames: raw.CheckEvery - 1}, fan.Frame{}
 			if err := s.scan(test.message, &got); err != nil {
 				t.Fatal(err)
 			}
