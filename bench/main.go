@@ -14,12 +14,14 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/muster-registry/muster/bench/etcd"
 	"github.com/muster-registry/muster/bench/limit"
 )
 
 // roles are what this program does when it is started as a server.
 var roles = map[string]func(ctx context.Context, args []string) error{
 	limit.Role: limit.Serve,
+	etcd.Role:  etcd.Serve,
 }
 
 func main() {

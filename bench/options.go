@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/muster-registry/muster/bench/drive"
+	"github.com/muster-registry/muster/bench/etcd"
 	"github.com/muster-registry/muster/bench/limit"
 	"github.com/muster-registry/muster/bench/muster"
 	"github.com/muster-registry/muster/bench/report"
@@ -88,7 +89,7 @@ func known(all []section.Section) string {
 // targets are the servers under test, in the order in which they are measured.
 func (o *options) targets() []drive.Target {
 	var chosen []drive.Target
-	for _, t := range []drive.Target{limit.Target{}, muster.Target{Program: o.program}} {
+	for _, t := range []drive.Target{limit.Target{}, muster.Target{Program: o.program}, etcd.Target{}} {
 		if !contains(o.without, t.Name()) {
 			chosen = append(chosen, t)
 		}
