@@ -72,7 +72,11 @@ func (a *app) serve(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return oneLine(err)
 	}
-	err = a.listenAndServe(ctx, s, c.Listen, log)
+	stopProfiles, err := serveProfiles(ctx, c.Pprof, log)
+	if err == nil {
+		err = a.listenAndServe(ctx, s, c.Listen, log)
+		stopProfiles()
+	}
 	if closed := s.Close(); closed != nil {
 		err = errors.Join(err, fmt.Errorf("close the store: %w", closed))
 	}

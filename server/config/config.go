@@ -28,11 +28,17 @@ type Config struct {
 	LogLevel slog.Level
 	// LogFormat is "text" or "json".
 	LogFormat string
+	// Pprof is the loopback address, host:port, that serves profiles of the
+	// process, or PprofOff.
+	Pprof string
 	// History is how many changes are kept for clients that come back.
 	History int
 	// Limits are what the server allows its clients.
 	Limits validate.Limits
 }
+
+// PprofOff is the value of Config.Pprof that serves no profiles.
+const PprofOff = "off"
 
 // defaults are the values of settings that nobody set. DataDir is missing: it
 // depends on who runs the server.
@@ -42,6 +48,7 @@ func defaults() Config {
 		ShutdownTimeout: 10 * time.Second,
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       "text",
+		Pprof:           PprofOff,
 		History:         1 << 18,
 		Limits:          validate.DefaultLimits(),
 	}

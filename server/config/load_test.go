@@ -88,7 +88,7 @@ func TestNoDefaultDataDir(t *testing.T) {
 // other is a value of each setting that is not its default.
 var other = map[string]string{
 	"listen": "[::1]:81", "data-dir": "/data", "shutdown-timeout": "3s",
-	"log.level": "debug", "log.format": "json", "history": "7",
+	"log.level": "debug", "log.format": "json", "pprof": "[::1]:6060", "history": "7",
 	"limits.subscriptions-per-stream": "7", "limits.services-per-selector": "7",
 	"limits.instances-per-lease": "7", "limits.lookup-instances": "7",
 	"limits.request-bytes": "70000", "limits.instance-bytes": "2000",
@@ -201,6 +201,7 @@ shutdown-timeout: 10s # default
 log:
   level: warn # environment MUSTER_SERVER_LOG_LEVEL
   format: text # default
+pprof: off # default
 history: 262144 # default
 `
 	if diff := cmp.Diff(want, string(got)[:min(len(want), len(got))]); diff != "" {

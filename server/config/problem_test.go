@@ -33,6 +33,7 @@ var wrong = map[string][]string{
 	"data-dir":                        {""},
 	"shutdown-timeout":                {"", "10", "9ms", "11m", "1s500us", "-1s", "soon"},
 	"log.level":                       {"", "INFO", "trace", "info+1", "2"},
+	"pprof":                           {"", "on", "6060", ":6060", "0.0.0.0:6060", "10.0.0.1:6060", "example.com:6060", "127.0.0.1:http", "localhost"},
 	"log.format":                      {"", "JSON", "xml"},
 	"history":                         {"", "0", "-1", "67108865", "1e3", "0x10", "1.5", "1 000", "many"},
 	"limits.min-ttl":                  {"", "999ms", "1h0m1s", "1", "1500.5ms"},
@@ -123,8 +124,8 @@ func TestProblems(t *testing.T) {
 				`listen (file muster.yaml line 1): must be one value, not a list or a group`,
 				`log (file muster.yaml line 2): must be settings, each as "name: value"`,
 				`history (file muster.yaml line 3): must be one value, not a list or a group`,
-				`foo (file muster.yaml line 4): there is no such setting; did you mean listen?`,
-				`"" (file muster.yaml line 5): there is no such setting; did you mean listen?`,
+				`foo (file muster.yaml line 4): there is no such setting; did you mean pprof?`,
+				`"" (file muster.yaml line 5): there is no such setting; did you mean pprof?`,
 			},
 		},
 		{

@@ -117,6 +117,17 @@ func validListen(text string) bool {
 	return err == nil
 }
 
+// validPprof takes loopback addresses only: a profile tells much about a
+// process, and taking one slows it down.
+func validPprof(text string) bool {
+	if text == PprofOff {
+		return true
+	}
+	host, _, err := net.SplitHostPort(text)
+	ip := net.ParseIP(host)
+	return err == nil && validListen(text) && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
 func validPath(text string) bool { return text != "" && !strings.ContainsRune(text, 0) }
 
 func validFormat(text string) bool { return text == "text" || text == "json" }

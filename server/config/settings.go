@@ -29,6 +29,11 @@ func general() []setting {
 			"log.format", func(c *Config) *string { return &c.LogFormat }, "format", "text or json",
 			"form of the log on stderr", validFormat,
 		),
+		word(
+			"pprof", func(c *Config) *string { return &c.Pprof }, "address",
+			"off, or host:port where the host is localhost or a loopback address, such as 127.0.0.1:6060",
+			"address that serves profiles of the server over HTTP", validPprof,
+		),
 		number(
 			"history", func(c *Config) *int { return &c.History }, 1, 1<<26,
 			"changes kept in memory, so that watchers that come back get only what they missed",
