@@ -20,8 +20,9 @@ import (
 
 // roles are what this program does when it is started as a server.
 var roles = map[string]func(ctx context.Context, args []string) error{
-	limit.Role: limit.Serve,
-	etcd.Role:  etcd.Serve,
+	limit.Role:    limit.Serve,
+	limit.FanRole: limit.ServeFan,
+	etcd.Role:     etcd.Serve,
 }
 
 func main() {

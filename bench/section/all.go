@@ -14,7 +14,7 @@ type Section struct {
 
 // All are all sections, in the order in which they run.
 func All() []Section {
-	return []Section{
+	return append([]Section{
 		{"register", "registrations, each with its own lease, 64 workers", Register},
-	}
+	}, watching()...)
 }
