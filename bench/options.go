@@ -140,7 +140,7 @@ func (o *options) sectionsOf(ctx context.Context, r *section.Run) error {
 	var failed error
 	for _, s := range o.sections {
 		if ctx.Err() != nil {
-			return errors.Join(failed, ctx.Err())
+			return errors.Join(failed, ctx.Err(), r.CloseShared())
 		}
 		start := time.Now()
 		fmt.Fprintf(r.Log, "%s: %s\n", s.Name, s.What)
@@ -150,5 +150,5 @@ func (o *options) sectionsOf(ctx context.Context, r *section.Run) error {
 		}
 		fmt.Fprintf(r.Log, "  %.1f s\n", time.Since(start).Seconds())
 	}
-	return failed
+	return errors.Join(failed, r.CloseShared())
 }

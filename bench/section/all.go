@@ -16,5 +16,9 @@ type Section struct {
 func All() []Section {
 	return append([]Section{
 		{"register", "registrations, each with its own lease, 64 workers", Register},
+		{"batch", "registrations of 100 instances a call", Batch},
+		{"oneworker", "registrations, one worker", OneWorker},
+		{"lookup", "lookups, 64 workers", Lookup},
+		{"keepalive", "renewals, one lease a message and 256", KeepAlive},
 	}, watching()...)
 }
