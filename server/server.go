@@ -11,11 +11,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"sync"
 	"time"
 
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
@@ -23,8 +21,6 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
-	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
-	"github.com/muster-registry/muster/server/fault"
 	"github.com/muster-registry/muster/server/registry"
 	"github.com/muster-registry/muster/server/rpc"
 	"github.com/muster-registry/muster/server/store"
@@ -122,13 +118,12 @@ func OpenOn(cfg Config, st store.Store) (*Server, error) {
 }
 
 func (s *Server) newGRPC() *grpc.Server {
-	recovered := recovery.WithRecoveryHandler(s.recovered)
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rpc.NewCodec()),
 		grpc.MaxRecvMsgSize(s.cfg.Limits.RequestBytes),
 		grpc.Creds(rpc.Connections{TransportCredentials: insecure.NewCredentials()}),
-		grpc.ChainUnaryInterceptor(recovery.UnaryServerInterceptor(recovered), s.service.AdmitUnary),
-		grpc.ChainStreamInterceptor(recovery.StreamServerInterceptor(recovered), s.service.AdmitStream),
+		grpc.UnaryInterceptor(s.service.AdmitUnary),
+		grpc.StreamInterceptor(s.service.AdmitStream),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: clientPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing, Timeout: pingTimeout}),
 	)
@@ -140,13 +135,6 @@ func (s *Server) newGRPC() *grpc.Server {
 	}
 	reflection.Register(g)
 	return g
-}
-
-// recovered turns a panic of a handler into an error of that call. The
-// registry's state is not at risk: handlers only propose.
-func (s *Server) recovered(p any) error {
-	s.log.Error("a call made the server panic; please report this", "panic", p, "stack", string(debug.Stack()))
-	return fault.New(musterv1.ErrorReason_ERROR_REASON_INTERNAL, "a defect of the server; its log says more").GRPCStatus().Err()
 }
 
 // Registry is the server's registry, for what runs beside gRPC and for tests.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
@@ -42,7 +41,9 @@ type connection struct {
 
 // Connections are transport credentials that give each connection its counter,
 // and otherwise do what the credentials do that they wrap.
-type Connections struct{ credentials.TransportCredentials }
+type Connections struct {
+	credentials.TransportCredentials
+}
 
 // ServerHandshake is that of the wrapped credentials.
 func (c Connections) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -87,8 +88,10 @@ func (s *Service) admitStream(ctx context.Context) (release func(), err error) {
 	return func() { c.streams.Add(-1) }, nil
 }
 
-func first(md metadata.MD, key string) string {
-	if v := md.Get(key); len(v) > 0 {
+// first is the first value of a key that the client sent, or empty. It copies
+// that value alone: all metadata together are a map and a slice for each key.
+func first(ctx context.Context, key string) string {
+	if v := metadata.ValueFromIncomingContext(ctx, key); len(v) > 0 {
 		return v[0]
 	}
 	return ""
@@ -104,15 +107,14 @@ func printable(s string) string {
 
 // clientOf is who opened a stream.
 func clientOf(ctx context.Context) hub.Client {
-	md, _ := metadata.FromIncomingContext(ctx)
-	c := hub.Client{Name: printable(first(md, keyClientName))}
+	c := hub.Client{Name: printable(first(ctx, keyClientName))}
 	if c.Name == "" {
-		c.Name = printable(first(md, keyClient))
+		c.Name = printable(first(ctx, keyClient))
 	}
 	if p, ok := peer.FromContext(ctx); ok {
 		c.Address = p.Addr.String()
 	}
-	for _, f := range md.Get(keyFeatures) {
+	for _, f := range metadata.ValueFromIncomingContext(ctx, keyFeatures) {
 		c.Acks = c.Acks || slices.ContainsFunc(strings.Split(f, ","), func(name string) bool {
 			return strings.TrimSpace(name) == validate.FeatureAck
 		})
@@ -126,50 +128,9 @@ var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-
 // callerOf is who makes a change. A trace context that is none is ignored, as
 // W3C wants; it would travel on to everybody.
 func callerOf(ctx context.Context) registry.Caller {
-	md, _ := metadata.FromIncomingContext(ctx)
-	trace := first(md, keyTrace)
-	if !traceparent.MatchString(trace) {
+	trace := first(ctx, keyTrace)
+	if trace != "" && !traceparent.MatchString(trace) {
 		trace = ""
 	}
 	return registry.Caller{Traceparent: trace}
-}
-
-// admit decides whether a call is served at all.
-func (s *Service) admit(ctx context.Context, method string) error {
-	if isStopping(s) {
-		return shuttingDown()
-	}
-	// Calls of others' services (health, reflection) know no protocol version,
-	// and anyone may ask what is served.
-	if !strings.HasPrefix(method, "/muster.v1.") || method == musterv1.ServerService_GetServerInfo_FullMethodName {
-		return nil
-	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	p := first(md, keyProtocol)
-	if p == "" {
-		return nil
-	}
-	if n, err := strconv.Atoi(p); err != nil || n < OldestProtocol || n > NewestProtocol {
-		return fault.New(musterv1.ErrorReason_ERROR_REASON_PROTOCOL_NOT_SERVED,
-			"protocol version %q is not served; this server serves %d to %d", p, OldestProtocol, NewestProtocol).
-			With("oldest", strconv.Itoa(OldestProtocol)).With("newest", strconv.Itoa(NewestProtocol))
-	}
-	return nil
-}
-
-// AdmitUnary refuses calls while the server stops, and those of protocols
-// that it does not speak.
-func (s *Service) AdmitUnary(ctx context.Context, req any, i *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
-	if err := s.admit(ctx, i.FullMethod); err != nil {
-		return nil, toStatus(err)
-	}
-	return h(ctx, req)
-}
-
-// AdmitStream is AdmitUnary for streams.
-func (s *Service) AdmitStream(srv any, ss grpc.ServerStream, i *grpc.StreamServerInfo, h grpc.StreamHandler) error {
-	if err := s.admit(ss.Context(), i.FullMethod); err != nil {
-		return toStatus(err)
-	}
-	return h(srv, ss)
 }
