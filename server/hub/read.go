@@ -32,12 +32,18 @@ func SetDigest(v *view.View, sel *selector.Selector) (digest, count uint64) {
 	return digest, count
 }
 
+// EachService calls f for every service that a selector names and a view has,
+// in the order of their names.
+func EachService(v *view.View, sel *selector.Selector, f func(*view.Service)) {
+	(&group{sel: sel}).eachService(v, f)
+}
+
 // Each calls f for every service that a selector names and a view has, with
-// the instances that pass the filter.
+// the instances that pass the filter. The slice is f's to keep.
 func Each(v *view.View, sel *selector.Selector, f func(*view.Service, []*view.Instance)) {
 	g := &group{sel: sel}
 	g.eachService(v, func(s *view.Service) {
-		var in []*view.Instance
+		in := make([]*view.Instance, 0, s.Len())
 		for i := range s.Instances {
 			if g.holds(i) {
 				in = append(in, i)

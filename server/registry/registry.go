@@ -57,6 +57,8 @@ type Registry struct {
 	// builder belongs to the store's applier.
 	builder *view.Builder
 	view    atomic.Pointer[view.View]
+	// newest is the view before the hub has it, for those who only read.
+	newest atomic.Pointer[view.View]
 
 	mu      sync.Mutex
 	waiters map[chan struct{}]uint64 // closed when the revision is reached
@@ -81,6 +83,7 @@ func New(o Options) *Registry {
 		ClusterID: o.Store.ClusterID(), Limits: o.Limits, History: o.History, Started: now,
 	})
 	r.view.Store(&view.View{})
+	r.newest.Store(&view.View{})
 	return r
 }
 
@@ -131,6 +134,10 @@ func (r *Registry) Err() error {
 // View is the newest view. It never blocks.
 func (r *Registry) View() *view.View { return r.view.Load() }
 
+// Newest is a view for reading that is at or after what View shows and what any
+// watcher was told of. The hub may not have it yet.
+func (r *Registry) Newest() *view.View { return r.newest.Load() }
+
 // Hub is the fan-out.
 func (r *Registry) Hub() *hub.Hub { return r.hub }
 
@@ -154,6 +161,7 @@ func (r *Registry) Restore(revision uint64, entries iter.Seq[store.Entry]) error
 	for l := range v.AllLeases {
 		r.leases.Put(l.ID(), ttl(l), l.ModRevision, now)
 	}
+	r.newest.Store(v)
 	r.hub.Reset(v)
 	r.view.Store(v)
 	return nil
@@ -184,6 +192,8 @@ func (r *Registry) Apply(commits []store.Commit) {
 			gone = append(gone, c.Before.ID())
 		}
 	}
+	// Before the hub: who was told by a watch must find it in a lookup.
+	r.newest.Store(v)
 	// The hub first: whoever sees a revision in View finds it in the hub too.
 	r.hub.Apply(v, changes.Entries, now)
 	r.view.Store(v)

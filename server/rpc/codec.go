@@ -16,7 +16,7 @@ type Codec struct {
 }
 
 // NewCodec makes the codec.
-func NewCodec() Codec { return Codec{proto: encoding.GetCodecV2(encproto.Name)} }
+func NewCodec() Codec { return Codec{proto: unaryCodec{encoding.GetCodecV2(encproto.Name)}} }
 
 // Marshal encodes a message.
 func (c Codec) Marshal(v any) (mem.BufferSlice, error) {

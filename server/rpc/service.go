@@ -33,6 +33,7 @@ type Service struct {
 	log      *slog.Logger
 	version  string
 	serverID string
+	answers  *answers
 
 	stopOnce sync.Once
 	stopping chan struct{}
@@ -54,13 +55,17 @@ func New(o Options) *Service {
 	return &Service{
 		registry: o.Registry, check: validate.New(o.Limits, servedFeatures()...), limits: o.Limits.Proto(),
 		log: o.Log, version: o.Version, serverID: o.ServerID, stopping: make(chan struct{}),
+		answers: newAnswers(answersBytes),
 	}
 }
 
 // RegisterOn registers the services with a gRPC server.
 func (s *Service) RegisterOn(g *grpc.Server) {
 	musterv1.RegisterRegistrationServiceServer(g, registration{Service: s})
-	musterv1.RegisterDiscoveryServiceServer(g, discovery{Service: s})
+	d := discovery{Service: s}
+	g.RegisterService(withHandlers(musterv1.DiscoveryService_ServiceDesc, map[string]grpc.MethodHandler{
+		"Lookup": handlerOf(musterv1.DiscoveryService_Lookup_FullMethodName, d.lookup),
+	}), d)
 	musterv1.RegisterServerServiceServer(g, info{Service: s})
 	musterv1.RegisterAdminServiceServer(g, admin{Service: s})
 }
