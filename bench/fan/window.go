@@ -6,7 +6,9 @@ import (
 )
 
 // Window bounds how many changes may be written that not all watchers have
-// seen yet. Revisions count from 0 at the state that the watchers began with.
+// seen yet. Changes count from 0, for each watcher in the order in which it sees
+// them: if at most a window of them is under way, and no two of those concern
+// the same instance, that is the same for all.
 //
 // So that counting costs little, changes are counted in groups of some; a
 // group counts as seen when every watcher has seen all of it.
@@ -48,8 +50,7 @@ func (w *Window) Take() bool {
 	return true
 }
 
-// Seen notes that one watcher has seen the changes after revision from, up to
-// revision to.
+// Seen notes that one watcher, which had seen some changes, has now seen more.
 func (w *Window) Seen(from, to uint64) {
 	for from < to {
 		g := from / w.group

@@ -21,16 +21,14 @@ type audience struct {
 	watchers []*listener
 	// written counts changes that were answered.
 	written atomic.Uint64
-	// origin is the revision before the first of these changes; 0 until known.
-	origin uint64
 	meter  atomic.Pointer[meter]
 }
 
 // listener is one watcher. Only its own stream writes to it.
 type listener struct {
 	service int
-	// at is the revision that it was told of last.
-	at atomic.Uint64
+	// heard is how many changes it was told of.
+	heard atomic.Uint64
 	_  [40]byte // a cache line for each
 }
 
@@ -38,7 +36,7 @@ type listener struct {
 type meter struct {
 	// window is nil if nobody waits for the watchers.
 	window *fan.Window
-	// base is the revision at which it began.
+	// base is how many changes each watcher had been told of when it began.
 	base uint64
 	// latency is from the begin of the write to the watcher's callback; nil:
 	// not measured. Only every sampled-th watcher adds to it.
@@ -81,30 +79,28 @@ func (a *audience) open(ctx context.Context, watchers, services int) error {
 
 // hear is a watcher's callback.
 func (a *audience) hear(i int, l *listener, f *fan.Frame) {
+	n := uint64(len(f.Stamps))
+	heard := l.heard.Add(n)
 	m := a.meter.Load()
 	if m == nil {
-		l.at.Store(f.To)
 		return
 	}
 	m.frames.add(i, 1)
-	m.changes.add(i, uint64(len(f.Stamps)))
-	if m.look != nil || m.latency != nil && i%m.sampled == 0 {
+	m.changes.add(i, n)
+	timed := m.latency != nil && i%m.sampled == 0
+	if m.look != nil || timed {
 		now := time.Now()
 		if m.look != nil {
 			m.look(f, now)
 		}
-		if m.latency != nil && i%m.sampled == 0 {
-			for _, s := range f.Stamps {
+		for _, s := range f.Stamps {
+			if timed {
 				m.latency.Add(fan.Since(s, now))
 			}
 		}
 	}
-	if !f.Complete {
-		return
-	}
-	l.at.Store(f.To)
 	if m.window != nil {
-		m.window.Seen(max(f.From, m.base)-m.base, f.To-m.base)
+		m.window.Seen(heard-n-m.base, heard-m.base)
 	}
 }
 
@@ -117,38 +113,25 @@ func (a *audience) change(ctx context.Context, conn, service, instance int) erro
 	return nil
 }
 
-// settled waits until all watchers, which watch one service, were told of all
-// changes, and returns the revision. It fails if a change was lost.
+// settled waits until all watchers, which watch one service, were told of every
+// change, and returns how many there were. It fails if a change was lost, or
+// told twice.
 func (a *audience) settled(ctx context.Context) (uint64, error) {
-	if a.origin == 0 {
-		// The first change that all are told of makes the revision known.
-		if err := a.change(ctx, 0, 0, 0); err != nil {
-			return 0, err
-		}
-		err := a.await(ctx, func(least, most uint64) bool { return least == most && least > 0 })
-		a.origin = a.watchers[0].at.Load() - a.written.Load()
-		return a.origin + a.written.Load(), err
-	}
-	want := a.origin + a.written.Load()
-	return want, a.await(ctx, func(least, most uint64) bool { return least == want && most == want })
-}
-
-// await waits for the least and the newest revision that watchers were told of.
-func (a *audience) await(ctx context.Context, done func(least, most uint64) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	want := a.written.Load()
 	for {
 		least, most := uint64(math.MaxUint64), uint64(0)
 		for _, l := range a.watchers {
-			least, most = min(least, l.at.Load()), max(most, l.at.Load())
+			heard := l.heard.Load()
+			least, most = min(least, heard), max(most, heard)
 		}
-		if done(least, most) {
-			return nil
+		if least == want && most == want {
+			return want, nil
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("watchers are at revisions %d to %d after %d changes from %d on: changes were lost",
-				least, most, a.written.Load(), a.origin), a.driver.Err())
+			return 0, errors.Join(fmt.Errorf("watchers were told of %d to %d of %d changes", least, most, want), a.driver.Err())
 		case <-time.After(time.Millisecond):
 		}
 	}
