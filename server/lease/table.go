@@ -14,7 +14,7 @@
 package lease
 
 import (
-	"container/heap"
+	"math"
 	"sync"
 	"time"
 )
@@ -23,187 +23,105 @@ import (
 // counts as a pause.
 const MaxTickGap = 500 * time.Millisecond
 
-// State is what the table answers to a renewal.
-type State uint8
-
-const (
-	// Unknown leases do not exist.
-	Unknown State = iota
-	// Confirmed leases live for their TTL.
-	Confirmed
-	// Expiring leases have an expiry under way; it cannot be told yet how it
-	// ends.
-	Expiring
-)
-
-// Due is a lease that missed its TTL.
-type Due struct {
-	ID string
-	// ModRevision is that of the lease when it was found due. The expiry must
-	// guard on it.
-	ModRevision uint64
-}
-
-// Table holds the leases of one server.
+// Table holds the leases of one server. Times in it are nanoseconds since base,
+// on the monotonic clock.
+//
+// A lease takes 64 bytes, and about 10 more in the index and the wheel. Room
+// once taken is kept for the leases to come.
 type Table struct {
-	mu     sync.Mutex
-	leases map[string]*entry
-	queue  queue
-	// quietSince is when the last pause ended.
-	quietSince time.Time
-	lastTick   time.Time
-	pauses     uint64
-}
+	base time.Time
 
-// entry is one lease. Its place in the queue is found lazily: a renewal only
-// moves heard, and the deadline is looked at again when the old one comes up.
-type entry struct {
-	id    string
-	ttl   time.Duration
-	heard time.Time
-	mod   uint64
-	// expiring is the mod revision that an expiry under way guards on; 0 if
-	// there is none.
-	expiring uint64
-	check    time.Time
-	index    int
+	mu      sync.Mutex
+	slab    slab
+	index   index
+	wheel   wheel
+	holders holders
+	// names are the lease_ids that their keys do not tell, by entry.
+	names  map[uint32]string
+	leases int
+	// quietSince is when the last pause ended.
+	quietSince int64
+	lastTick   int64
+	pauses     uint64
 }
 
 // NewTable makes an empty table. The start of the process is a pause: what was
 // granted before it expires no sooner than a TTL later.
-func NewTable(now time.Time) *Table {
-	return &Table{leases: map[string]*entry{}, quietSince: now, lastTick: now}
-}
+func NewTable(now time.Time) *Table { return &Table{base: now, names: map[uint32]string{}} }
+
+// ns is a time as the table counts it.
+func (t *Table) ns(at time.Time) int64 { return int64(at.Sub(t.base)) }
 
 // Put tells of a lease that the view now has, new or rewritten. A new lease is
 // heard of now. An expiry under way of an older form has failed: it guards on
-// a revision that is gone.
+// a revision that is gone. The TTL is rounded up to milliseconds.
 func (t *Table) Put(id string, ttl time.Duration, modRevision uint64, now time.Time) {
+	k, ns, ms := KeyOf(id), t.ns(now), milliseconds(ttl)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e, ok := t.leases[id]
-	if !ok {
-		e = &entry{id: id, ttl: ttl, heard: now, mod: modRevision, check: now.Add(ttl)}
-		t.leases[id] = e
-		heap.Push(&t.queue, e)
+	i, e := t.find(k)
+	if e == nil {
+		i, e = t.slab.take()
+		e.key, e.ttl, e.heard, e.mod = k, ms, ns, modRevision
+		t.link(i, e)
+		t.leases++
+		if k.ID() != id {
+			e.named, t.names[i] = true, id
+		}
+		t.wheel.add(i, e, ns+e.ttlNS())
 		return
 	}
-	if e.expiring != 0 {
-		e.expiring, e.heard = 0, now
+	failed := e.state == expiring
+	if failed {
+		e.heard = ns
 	}
 	e.mod = modRevision
-	if e.ttl != ttl {
-		e.ttl = ttl
-		t.schedule(e, e.heard.Add(ttl))
+	if e.ttl != ms || failed {
+		e.ttl = ms
+		t.wheel.add(i, e, e.heard+e.ttlNS())
 	}
 }
 
-// Remove tells of a lease that the view no longer has.
+// Remove tells of a lease that the view no longer has. Nobody holds it any
+// more.
 func (t *Table) Remove(id string) {
+	k := KeyOf(id)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e, ok := t.leases[id]; ok {
-		heap.Remove(&t.queue, e.index)
-		delete(t.leases, id)
+	i, e := t.find(k)
+	if e == nil {
+		return
 	}
+	t.hold(i, e, 0)
+	t.unlink(i, e)
+	if e.named {
+		delete(t.names, i)
+	}
+	t.slab.give(i)
+	t.leases--
 }
 
-// Reset forgets all leases, and counts as a pause.
+// Reset forgets all leases, and counts as a pause. Holders stay, and hold
+// nothing.
 func (t *Table) Reset(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.leases, t.queue, t.quietSince = map[string]*entry{}, nil, now
-}
-
-// Confirm renews a lease.
-func (t *Table) Confirm(id string, now time.Time) State {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.confirmLocked(id, now)
-}
-
-// ConfirmAll renews leases, and appends to exceptions the positions of those
-// that were not confirmed.
-func (t *Table) ConfirmAll(ids []string, now time.Time, exceptions []Exception) []Exception {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i, id := range ids {
-		if s := t.confirmLocked(id, now); s != Confirmed {
-			exceptions = append(exceptions, Exception{Index: i, State: s})
-		}
-	}
-	return exceptions
-}
-
-// Exception is a lease that was not confirmed.
-type Exception struct {
-	// Index is its position in the request.
-	Index int
-	State State
-}
-
-func (t *Table) confirmLocked(id string, now time.Time) State {
-	e, ok := t.leases[id]
-	switch {
-	case !ok:
-		return Unknown
-	case e.expiring != 0:
-		return Expiring
-	}
-	e.heard = now
-	return Confirmed
+	t.slab, t.index, t.wheel = slab{}, index{}, wheel{pos: t.wheel.pos}
+	clear(t.names)
+	clear(t.holders.first)
+	t.leases, t.quietSince = 0, t.ns(now)
 }
 
 // Heard is when a lease was last heard of.
 func (t *Table) Heard(id string) (time.Time, bool) {
+	k := KeyOf(id)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e, ok := t.leases[id]
-	if !ok {
+	_, e := t.find(k)
+	if e == nil {
 		return time.Time{}, false
 	}
-	return e.heard, true
-}
-
-// Tick looks for leases that missed their TTL, marks them as expiring and
-// returns at most limit of them, those due longest first; more follow at the
-// next tick. It must be called often: a gap above MaxTickGap is a pause.
-func (t *Table) Tick(now time.Time, limit int) []Due {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now.Sub(t.lastTick) > MaxTickGap {
-		t.quietSince = now
-		t.pauses++
-	}
-	t.lastTick = now
-	var due []Due
-	for len(t.queue) > 0 && len(due) < limit && !t.queue[0].check.After(now) {
-		e := t.queue[0]
-		deadline := later(e.heard, t.quietSince).Add(e.ttl)
-		switch {
-		case e.expiring != 0:
-			// Its outcome comes from the view or from ExpiryFailed.
-			t.schedule(e, now.Add(e.ttl))
-		case deadline.After(now):
-			t.schedule(e, deadline)
-		default:
-			e.expiring = e.mod
-			t.schedule(e, now.Add(e.ttl))
-			due = append(due, Due{ID: e.id, ModRevision: e.mod})
-		}
-	}
-	return due
-}
-
-// ExpiryFailed tells that the very expiry that Tick asked for was decided and
-// did not happen. The lease is looked at again at the next tick.
-func (t *Table) ExpiryFailed(d Due, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if e, ok := t.leases[d.ID]; ok && e.expiring == d.ModRevision {
-		e.expiring = 0
-		t.schedule(e, now)
-	}
+	return t.base.Add(time.Duration(e.heard)), true
 }
 
 // Stats are figures of the table.
@@ -219,17 +137,21 @@ type Stats struct {
 func (t *Table) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Stats{Leases: len(t.leases), Pauses: t.pauses, QuietSince: t.quietSince}
+	return Stats{Leases: t.leases, Pauses: t.pauses, QuietSince: t.base.Add(time.Duration(t.quietSince))}
 }
 
-func (t *Table) schedule(e *entry, at time.Time) {
-	e.check = at
-	heap.Fix(&t.queue, e.index)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// id is the lease_id of an entry.
+func (t *Table) id(i uint32, e *entry) string {
+	if e.named {
+		return t.names[i]
 	}
-	return b
+	return e.key.ID()
+}
+
+func (e *entry) ttlNS() int64 { return int64(e.ttl) * int64(time.Millisecond) }
+
+// milliseconds is a TTL as entries hold it, at most 49 days.
+func milliseconds(ttl time.Duration) uint32 {
+	ms := (ttl + time.Millisecond - 1) / time.Millisecond
+	return uint32(min(max(ms, 0), math.MaxUint32)) //nolint:gosec // bounded
 }

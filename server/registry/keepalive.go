@@ -16,30 +16,31 @@ import (
 // outcome is known within one commit.
 const expiringRetry = 200 * time.Millisecond
 
-// Keeper is the server's side of one KeepAlive stream. One goroutine owns it.
+// Keeper is the server's side of one KeepAlive stream. One goroutine uses it.
 type Keeper struct {
 	registry *Registry
-	held     map[string]struct{} // leases that were renewed here last; guarded by suspects.mu
-	scratch  []lease.Exception
+	holder   lease.Holder
+	renewal  lease.Renewal
+	keys     []lease.Key // scratch of Renew
 }
 
 // OpenKeeper makes a keeper. Close must follow.
 func (r *Registry) OpenKeeper() *Keeper {
 	r.suspects.opened()
-	return &Keeper{registry: r, held: map[string]struct{}{}}
+	return &Keeper{registry: r, holder: r.leases.OpenHolder()}
 }
 
-// Renew answers one request.
+// Renew answers one request, which has been validated.
 func (k *Keeper) Renew(ctx context.Context, req *musterv1.KeepAliveRequest) (*musterv1.KeepAliveResponse, error) {
-	r := k.registry
-	res := &musterv1.KeepAliveResponse{Sequence: req.GetSequence()}
-	k.scratch = r.leases.ConfirmAll(req.GetLeaseIds(), time.Now(), k.scratch[:0])
-	for _, x := range k.scratch {
-		res.Exceptions = append(res.Exceptions, exception(x))
+	ids := req.GetLeaseIds()
+	k.keys = k.keys[:0]
+	for _, id := range ids {
+		k.keys = append(k.keys, lease.KeyOf(id))
 	}
-	k.attach(req.GetLeaseIds())
+	k.registry.leases.Renew(k.keys, k.holder, time.Now(), &k.renewal)
+	res := k.answer(req.GetSequence(), func(i int) string { return ids[i] })
 	for _, rep := range req.GetReports() {
-		x, err := k.report(ctx, req.GetLeaseIds(), rep)
+		x, err := k.report(ctx, ids, rep)
 		if err != nil {
 			return nil, err
 		}
@@ -48,6 +49,32 @@ func (k *Keeper) Renew(ctx context.Context, req *musterv1.KeepAliveRequest) (*mu
 		}
 	}
 	return res, nil
+}
+
+// RenewKeys answers a request without reports whose lease_ids are all of the
+// form that [lease.ParseKey] reads. It returns nil if every lease is confirmed,
+// which the bare sequence answers.
+func (k *Keeper) RenewKeys(sequence uint64, keys []lease.Key) *musterv1.KeepAliveResponse {
+	k.registry.leases.Renew(keys, k.holder, time.Now(), &k.renewal)
+	if len(k.renewal.Exceptions)+len(k.renewal.Moved) == 0 {
+		return nil
+	}
+	if res := k.answer(sequence, func(i int) string { return keys[i].ID() }); len(res.Exceptions) > 0 {
+		return res
+	}
+	return nil
+}
+
+// answer says what became of a renewal.
+func (k *Keeper) answer(sequence uint64, id func(int) string) *musterv1.KeepAliveResponse {
+	res := &musterv1.KeepAliveResponse{Sequence: sequence}
+	for _, x := range k.renewal.Exceptions {
+		res.Exceptions = append(res.Exceptions, exception(x))
+	}
+	if len(k.renewal.Moved) > 0 {
+		k.cameBack(k.renewal.Moved, id)
+	}
+	return res
 }
 
 func exception(x lease.Exception) *musterv1.KeepAliveException {
@@ -69,13 +96,18 @@ func exception(x lease.Exception) *musterv1.KeepAliveException {
 	}
 }
 
-// attach takes note that leases are renewed on this stream.
-func (k *Keeper) attach(ids []string) {
+// cameBack clears leases that are renewed on this stream from now on.
+func (k *Keeper) cameBack(moved []int, id func(int) string) {
 	r := k.registry
-	for _, id := range r.suspects.attach(ids, k, func(id string) bool { return r.View().Lease(id) != nil }) {
-		// The view is read after it was attached: a verdict that commits
-		// meanwhile is in it, or finds the lease attached.
-		v := r.View()
+	ids := make([]string, 0, len(moved))
+	for _, i := range moved {
+		ids = append(ids, id(i))
+	}
+	r.suspects.cleared(ids)
+	// The view is read after the lease has its holder: a verdict that commits
+	// meanwhile is in it, or finds the lease held.
+	v := r.View()
+	for _, id := range ids {
 		if l := v.Lease(id); l != nil && hasSlot(v, l, connectionSource) {
 			r.work.noticeJudged(id)
 			r.work.poke()
@@ -102,7 +134,7 @@ func (k *Keeper) report(ctx context.Context, leases []string, rep *musterv1.Heal
 // Close ends the keeper. broken tells that the stream broke, rather than being
 // ended by the client or by this server.
 func (k *Keeper) Close(broken bool) {
-	k.registry.suspects.closed(k, broken, time.Now())
+	k.registry.suspects.closed(k.registry.leases, k.holder, broken, time.Now())
 	if broken {
 		k.registry.work.poke()
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/lease"
 	"github.com/muster-registry/muster/server/store"
 	"github.com/muster-registry/muster/server/view"
 )
@@ -27,18 +28,16 @@ const (
 )
 
 // suspects are the leases whose keepalive stream broke. Nobody else is told:
-// only the verdict, if it comes to that, is written.
+// only the verdict, if it comes to that, is written. Who renews which lease is
+// known to the lease table.
 type suspects struct {
 	mu      sync.Mutex
-	holder  map[string]*Keeper // lease → the stream that renewed it last; it has it in held
 	broken  map[string]time.Time
 	streams int
 	breaks  []time.Time // those within massWindow
 }
 
-func newSuspects() suspects {
-	return suspects{holder: map[string]*Keeper{}, broken: map[string]time.Time{}}
-}
+func newSuspects() suspects { return suspects{broken: map[string]time.Time{}} }
 
 func (s *suspects) opened() {
 	s.mu.Lock()
@@ -46,60 +45,45 @@ func (s *suspects) opened() {
 	s.streams++
 }
 
-// attach takes note that leases are renewed on a stream, and returns those that
-// were not before.
-func (s *suspects) attach(ids []string, k *Keeper, exists func(string) bool) (moved []string) {
+// cleared is told of leases that are renewed on a stream, which is their holder
+// by now.
+func (s *suspects) cleared(ids []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range ids {
-		before := s.holder[id]
-		if before == k || !exists(id) {
-			continue
-		}
-		if before != nil {
-			delete(before.held, id)
-		}
-		s.holder[id], k.held[id] = k, struct{}{}
 		delete(s.broken, id)
-		moved = append(moved, id)
 	}
-	return moved
 }
 
 // forget is told of a lease that is gone.
 func (s *suspects) forget(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k := s.holder[id]; k != nil {
-		delete(k.held, id)
-	}
-	delete(s.holder, id)
 	delete(s.broken, id)
 }
 
 // again makes a lease suspect whose verdict could not be written.
-func (s *suspects) again(id string, now time.Time) {
+func (s *suspects) again(leases *lease.Table, id string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.holder[id] == nil {
+	if !leases.Held(id) {
 		s.broken[id] = now.Add(tendRetry - suspectAfter)
 	}
 }
 
 // closed takes a stream's end. Leases that moved to another stream meanwhile
-// are not concerned.
-func (s *suspects) closed(k *Keeper, broken bool, now time.Time) {
+// are not concerned. The table is asked with the lock held: a lease that comes
+// back is cleared before it is made suspect, or after.
+func (s *suspects) closed(leases *lease.Table, h lease.Holder, broken bool, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mass := broken && s.countBreak(now)
 	s.streams--
-	for id := range k.held {
-		delete(s.holder, id)
-		if broken && !mass {
-			s.broken[id] = now
-		}
+	if !broken || mass {
+		leases.CloseHolder(h, nil)
+		return
 	}
-	clear(k.held)
+	leases.CloseHolder(h, func(id string) { s.broken[id] = now })
 }
 
 // countBreak counts a break, and tells whether it belongs to a mass break. The
@@ -137,25 +121,6 @@ func (s *suspects) due(now time.Time) (ids []string, wait time.Duration) {
 	return ids, wait
 }
 
-func (s *suspects) attached(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.holder[id] != nil
-}
-
-// back lists the leases that are renewed.
-func (s *suspects) back(ids []string) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []string
-	for _, id := range ids {
-		if s.holder[id] != nil {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
 // judgeSuspects writes the verdict on suspects whose time is up, and takes it
 // back for those that are renewed again.
 func (r *Registry) judgeSuspects(ctx context.Context) time.Duration {
@@ -163,7 +128,7 @@ func (r *Registry) judgeSuspects(ctx context.Context) time.Duration {
 	for _, id := range ids {
 		if err := r.setConnection(ctx, id, musterv1.Health_HEALTH_UNHEALTHY); err != nil {
 			r.log.Warn("that a keepalive stream broke could not be written down; trying again", "error", err)
-			r.suspects.again(id, time.Now())
+			r.suspects.again(r.leases, id, time.Now())
 			wait = min(wait, tendRetry)
 		} else {
 			r.work.noticeJudged(id)
@@ -177,7 +142,10 @@ func (r *Registry) judgeSuspects(ctx context.Context) time.Duration {
 	}
 	// A lease that came back between the decision and the commit is cleared
 	// here too: the list is read after the commit.
-	for _, id := range r.suspects.back(r.work.judgedLeases()) {
+	for _, id := range r.work.judgedLeases() {
+		if !r.leases.Held(id) {
+			continue
+		}
 		if err := r.setConnection(ctx, id, musterv1.Health_HEALTH_HEALTHY); err != nil {
 			wait = min(wait, tendRetry)
 			continue
@@ -192,7 +160,7 @@ func (r *Registry) setConnection(ctx context.Context, leaseID string, h musterv1
 	now := time.Now()
 	_, err := r.change(ctx, func(v *view.View) (*store.Mutation, error) {
 		l := v.Lease(leaseID)
-		if l == nil || (h != musterv1.Health_HEALTH_HEALTHY && r.suspects.attached(leaseID)) {
+		if l == nil || (h != musterv1.Health_HEALTH_HEALTHY && r.leases.Held(leaseID)) {
 			return nil, nil
 		}
 		m := &store.Mutation{Guards: []store.Guard{{Key: l.Key, Revision: l.ModRevision}}}

@@ -25,7 +25,7 @@ func TestLongStreamForgetsLeasesThatAreGone(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if n := len(r.suspects.holder) + len(k.held); n != 0 {
+		if n := r.leases.HeldBy(k.holder); n != 0 {
 			t.Errorf("%d leases that are gone are remembered", n)
 		}
 		k.Close(true)
