@@ -64,7 +64,7 @@ func (x *bench) instance(b *testing.B, i int, l musterv1.Lifecycle) {
 func (x *bench) watch(b *testing.B, n int, acks bool) []*Stream {
 	sel, streams := named(b, "pay"), make([]*Stream, n)
 	for i := range streams {
-		streams[i] = x.hub.Open(Client{Acks: acks})
+		streams[i] = x.hub.Open(Client{Acks: acks}, nil)
 		if err := streams[i].Change(nil, []Request{{ID: 1, Selector: sel}}, start.Add(time.Hour)); err != nil {
 			b.Fatal(err)
 		}

@@ -165,7 +165,7 @@ func (h *Hub) beginDrain(name record.InstanceName, revision uint64, now time.Tim
 	p := h.pastOf(name)
 	h.eachGroup(name.ServiceName, func(g *group) {
 		held := p.heldBy(g)
-		for w := range g.watchers {
+		for _, w := range g.watchers {
 			if w.acked < revision && held.mayBeWith(w) {
 				d.list(w)
 			}

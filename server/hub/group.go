@@ -19,6 +19,9 @@ const (
 	// made, by which clients tell how old it is: one that is kept would look as
 	// if it had been under way.
 	shareFor = time.Second
+	// passFor is how old a delta may be to bring further watchers to a revision
+	// that is not the newest any more.
+	passFor = 10 * time.Millisecond
 )
 
 // group is the watchers that see the same: one selector, one access class.
@@ -29,8 +32,14 @@ type group struct {
 	// digest and count are those of the set at the hub's view.
 	digest, count uint64
 	// changed is the revision of the last change that its watchers see.
-	changed  uint64
-	watchers map[*watcher]struct{}
+	changed uint64
+	// watchers are in the order of a pass of the senders: those before visited
+	// have had their turn.
+	watchers []*watcher
+	visited  int
+	// queued tells that a pass is due or under way, again that another must
+	// follow it.
+	queued, again bool
 	// recent are the logs of the services that changed, newest first, so that
 	// a delta looks only at those.
 	recent  *list.List
@@ -49,7 +58,7 @@ type total struct {
 // only what changed since is looked at.
 func newGroup(sel *selector.Selector, viewID uint64, v *view.View, h *history, t total) *group {
 	g := &group{
-		viewID: viewID, sel: sel, watchers: map[*watcher]struct{}{},
+		viewID: viewID, sel: sel,
 		recent: list.New(), element: map[*serviceLog]*list.Element{},
 	}
 	g.adoptLogs(h)
@@ -69,6 +78,32 @@ func newGroup(sel *selector.Selector, viewID uint64, v *view.View, h *history, t
 		}
 	}
 	return g
+}
+
+// join adds a watcher.
+func (g *group) join(w *watcher) {
+	w.index = len(g.watchers)
+	g.watchers = append(g.watchers, w)
+}
+
+// leave takes a watcher out, so that whoever has not had a turn in the pass
+// under way still gets it.
+func (g *group) leave(w *watcher) {
+	hole := w.index
+	if hole < g.visited {
+		g.visited--
+		g.move(g.visited, hole)
+		hole = g.visited
+	}
+	last := len(g.watchers) - 1
+	g.move(last, hole)
+	g.watchers[last] = nil
+	g.watchers = g.watchers[:last]
+}
+
+func (g *group) move(from, to int) {
+	w := g.watchers[from]
+	g.watchers[to], w.index = w, to
 }
 
 // sum is a service's share of digest and count.
@@ -221,24 +256,49 @@ func (g *group) reaches(h *history, revision uint64) bool {
 	return true
 }
 
+// comesTo tells that a pass of the senders will still come to a watcher.
+func (g *group) comesTo(w *watcher) bool { return g.queued && (w.index >= g.visited || g.again) }
+
 // shared finds a built update, so that it is built and encoded once for all
-// who need it now. It lets go of those that are too old to be sent.
+// who need it now.
 func (g *group) shared(k updateKey, now time.Time) *update {
-	g.updates = slices.DeleteFunc(g.updates, func(u *update) bool { return now.Sub(u.built) >= shareFor })
 	for _, u := range g.updates {
-		if u.updateKey == k {
+		if u.updateKey == k && now.Sub(u.built) < shareFor {
 			return u
 		}
 	}
 	return nil
 }
 
-func (g *group) share(u *update) *update {
+// continuing finds a delta that was built a moment ago for others at the same
+// revision. The head may have moved on since; but a frame for each watcher of
+// a pass, each a little longer than the one before, would cost more than it
+// tells.
+func (g *group) continuing(from uint64, ack bool, now time.Time) *update {
+	for _, u := range g.updates {
+		if u.kind == deltaUpdate && u.from == from && u.ack == ack && now.Sub(u.built) < passFor {
+			return u
+		}
+	}
+	return nil
+}
+
+// share keeps an update for others of its group, for a while.
+func (h *Hub) share(u *update) {
+	g := u.group
 	if len(g.updates) == keptUpdates {
 		g.updates = slices.Delete(g.updates, 0, 1)
 	}
 	g.updates = append(g.updates, u)
-	return u
+	h.shares.push(u)
+}
+
+// expireShares lets go of updates that are too old to be sent.
+func (h *Hub) expireShares(now time.Time) {
+	for h.shares.len() > 0 && now.Sub(h.shares.front().built) >= shareFor {
+		u := h.shares.pop()
+		u.group.updates = slices.DeleteFunc(u.group.updates, func(x *update) bool { return x == u })
+	}
 }
 
 // net is what became of one entry between two revisions.

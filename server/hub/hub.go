@@ -4,10 +4,12 @@
 // has been told. A slow watcher therefore costs nothing, holds up nobody, and
 // gets the latest state of each changed entry once when it is ready again.
 //
-// The hub is passive: the store's applier calls Apply, and the goroutine that
-// owns a stream takes its frames with Next. One lock guards everything; it is
-// held for gathering, never for encoding or sending, and nothing is called
-// under it but the view.
+// The store's applier calls Apply, which only marks what changed. A few senders
+// (Send, one goroutine for each core) go through the groups that changed, and
+// hand each watcher its frame by way of its stream's Sink. A stream is given no
+// more than its transport has room for, so that no sender ever waits for a
+// client. One lock guards everything; it is held for gathering, never for
+// encoding or sending, and nothing is called under it but the view.
 //
 // The rules it keeps are those of docs/protocol.md, "Watch" and "Drain".
 package hub
@@ -49,8 +51,11 @@ type Hub struct {
 	byName   map[record.ServiceName]map[*group]struct{}
 	prefixes map[*group]struct{}
 	streams  map[string]*Stream
-	drains   drains
-	ended    []endedWatcher // the oldest first
+	queue    queue
+	// shares are the updates that groups keep, the oldest first.
+	shares fifo[*update]
+	drains drains
+	ended  []endedWatcher // the oldest first
 	// forgotEnded is until when ended watchers may be waited for that did not
 	// fit into ended.
 	forgotEnded time.Time
@@ -65,7 +70,7 @@ func New(o Options) *Hub {
 	return &Hub{
 		opts: o, groups: map[uint64]*group{}, streams: map[string]*Stream{},
 		byName:   map[record.ServiceName]map[*group]struct{}{},
-		prefixes: map[*group]struct{}{}, drains: newDrains(),
+		prefixes: map[*group]struct{}{}, drains: newDrains(), queue: newQueue(),
 	}
 }
 
@@ -80,29 +85,24 @@ func (h *Hub) Reset(v *view.View) {
 	clear(h.groups)
 	clear(h.byName)
 	clear(h.prefixes)
+	h.queue.groups, h.shares = fifo[*group]{}, fifo[*update]{}
 }
 
-// Apply takes over the view after a batch of commits, and wakes the streams
-// that have something to tell.
+// Apply takes over the view after a batch of commits, and queues the groups
+// that have something to tell. What it costs does not depend on how many watch.
 func (h *Hub) Apply(v *view.View, changes []view.Change, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.view = v
-	news := map[*group]struct{}{}
 	for i := range changes {
 		c := &changes[i]
 		l := h.history.append(*c)
 		h.applyDrain(c, now)
 		h.eachGroup(c.Service, func(g *group) {
 			if g.apply(c, l) {
-				news[g] = struct{}{}
+				h.queue.offerGroup(g)
 			}
 		})
-	}
-	for g := range news {
-		for w := range g.watchers {
-			w.stream.enqueue(w)
-		}
 	}
 }
 
@@ -144,7 +144,7 @@ func (h *Hub) groupOf(sel *selector.Selector, accessClass string, t total) *grou
 // leaveGroup takes a watcher out of its group, and ends an empty group.
 func (h *Hub) leaveGroup(w *watcher) {
 	g := w.group
-	delete(g.watchers, w)
+	g.leave(w)
 	if len(g.watchers) > 0 || h.groups[g.viewID] != g {
 		return
 	}

@@ -170,7 +170,7 @@ func (c *client) open() {
 	if c.stream != nil {
 		return
 	}
-	c.subscribe(c.world.hub.Open(Client{Acks: c.acks}), nil)
+	c.subscribe(c.world.hub.Open(Client{Acks: c.acks}, nil), nil)
 	c.told = nil
 	if c.known != nil {
 		c.told = []map[string]entry{c.set} // a new stream goes by the position
@@ -355,7 +355,7 @@ func (w *world) judgeBooks() {
 					w.t.Fatal("a watcher has a drain that does not wait for it")
 				}
 			}
-			if _, in := x.group.watchers[x]; !in || w.hub.groups[x.group.viewID] != x.group {
+			if x.group.watchers[x.index] != x || w.hub.groups[x.group.viewID] != x.group {
 				w.t.Fatal("a watcher is not in its group")
 			}
 		}

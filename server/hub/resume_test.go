@@ -93,6 +93,7 @@ func TestFieldNumbers(t *testing.T) {
 		field   string
 		number  protowire.Number
 	}{
+		{&musterv1.WatchResponse{}, "opened", fieldOpened},
 		{&musterv1.WatchResponse{}, "snapshot", fieldSnapshot},
 		{&musterv1.WatchResponse{}, "delta", fieldDelta},
 		{&musterv1.WatchResponse{}, "progress", fieldProgress},

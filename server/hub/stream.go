@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -53,25 +54,39 @@ type Request struct {
 	Refusal *musterv1.Refusal
 }
 
-// Stream is the server's side of one Watch call. One goroutine owns it and
-// calls Next; Change and Close may come from others.
+// Stream is the server's side of one Watch call. Its methods may be called
+// from any goroutine.
 type Stream struct {
 	ID     string
 	hub    *Hub
 	client Client
-	wake   chan struct{}
+	sink   Sink
 	done   chan struct{}
+
+	// inFlight is how many bytes wait in the transport. parked tells that the
+	// stream is to be offered to the senders when there is room again.
+	inFlight atomic.Int64
+	parked   atomic.Bool
 
 	// Guarded by hub.mu.
 	subs     map[uint32]*watcher
 	watchers map[uint64]*watcher
-	ready    []*watcher
+	// ready are the watchers that have something to tell beside, or before,
+	// the pass of their group.
+	ready []*watcher
 	// opened answers the subscriptions that were not answered yet; nil if
 	// there are none.
-	opened  *musterv1.Opened
-	sending *watcher
-	err     error
-	closed  bool
+	opened *musterv1.Opened
+	// waiting tells that the stream is in the senders' queue, claimed that one
+	// of them has it. sending is whose update that is, and rest the messages
+	// of it that did not fit into the transport yet.
+	waiting, claimed bool
+	sending          *watcher
+	rest             [][]byte
+	// idle is closed when the sender lets go of a stream that was closed.
+	idle   chan struct{}
+	err    error
+	closed bool
 	// progressAt is the earliest time at which some watcher may need a Progress.
 	progressAt time.Time
 }
@@ -80,6 +95,7 @@ type Stream struct {
 type watcher struct {
 	stream *Stream
 	group  *group
+	index  int // in the group's watchers
 	subs   int
 	// cursor is the revision that the client has been told of.
 	cursor uint64
@@ -100,10 +116,11 @@ type watcher struct {
 	progressAt time.Time
 }
 
-// Open makes a stream. Close must follow.
-func (h *Hub) Open(c Client) *Stream {
+// Open makes a stream, whose messages the senders hand to a sink. Close must
+// follow.
+func (h *Hub) Open(c Client, sink Sink) *Stream {
 	s := &Stream{
-		ID: randomID(), hub: h, client: c, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		ID: randomID(), hub: h, client: c, sink: sink, done: make(chan struct{}),
 		subs: map[uint32]*watcher{}, watchers: map[uint64]*watcher{},
 	}
 	h.mu.Lock()
@@ -119,9 +136,6 @@ func (h *Hub) Find(id string) *Stream {
 	return h.streams[id]
 }
 
-// Wake is signalled when Next may have something.
-func (s *Stream) Wake() <-chan struct{} { return s.wake }
-
 // Done is closed when the stream was ended from the server's side; Err says why.
 func (s *Stream) Done() <-chan struct{} { return s.done }
 
@@ -132,14 +146,20 @@ func (s *Stream) Err() error {
 	return s.err
 }
 
-// Close ends the stream; it is idempotent. Drains wait a while for its client
-// to turn up again.
+// Close ends the stream, and returns when its sink is not used any more. It is
+// idempotent. Drains wait a while for its client to turn up again.
 func (s *Stream) Close(now time.Time) {
+	if idle := s.close(now); idle != nil {
+		<-idle
+	}
+}
+
+func (s *Stream) close(now time.Time) (idle <-chan struct{}) {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s.closed {
-		return
+		return nil
 	}
 	s.closed = true
 	delete(h.streams, s.ID)
@@ -147,6 +167,10 @@ func (s *Stream) Close(now time.Time) {
 		h.leaveGroup(w)
 		h.disconnected(w, now)
 	}
+	if s.claimed {
+		s.idle = make(chan struct{})
+	}
+	return s.idle
 }
 
 // end makes the owner end the stream with an error.
@@ -157,72 +181,36 @@ func (s *Stream) end(err error) {
 	}
 }
 
-// enqueue marks a watcher as having something to tell.
+// enqueue marks a watcher as having something to tell on its own.
 func (s *Stream) enqueue(w *watcher) {
 	if w.queued {
 		return
 	}
 	w.queued = true
 	s.ready = append(s.ready, w)
-	s.signal()
-}
-
-func (s *Stream) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.hub.offer(s)
 }
 
 func silence() time.Duration {
 	return Silence*4/5 + rand.N(Silence*2/5)
 }
 
-// Next returns the messages of the next frame, encoded, or nil if there is
-// nothing to send; wait is then how long until there may be a Progress. That
-// Next is called means that what it returned before was sent.
-func (s *Stream) Next(now time.Time) (messages [][]byte, wait time.Duration) {
-	u, opened, wait := s.take(now)
-	switch {
-	case opened != nil:
-		return [][]byte{must(&musterv1.WatchResponse{Frame: &musterv1.WatchResponse_Opened{Opened: opened}})}, 0
-	case u != nil:
-		return u.encode(), 0
-	}
-	return nil, wait
-}
-
-func (s *Stream) take(now time.Time) (*update, *musterv1.Opened, time.Duration) {
+// Remind makes those watchers say something that have been silent for long, and
+// tells when to call it again.
+func (s *Stream) Remind(now time.Time) (wait time.Duration) {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s.sending != nil {
-		h.sent(s.sending)
-		s.sending = nil
-	}
-	if o := s.opened; o != nil {
-		s.opened = nil
-		return nil, o, 0
-	}
 	if !now.Before(s.progressAt) {
 		s.findSilent(now)
 	}
-	for len(s.ready) > 0 {
-		w := s.ready[0]
-		s.ready = s.ready[1:]
-		w.queued = false
-		if u := h.next(w, now); u != nil {
-			w.progressAt = now.Add(silence())
-			s.sending = w
-			return u, nil, 0
-		}
-	}
-	return nil, nil, s.progressAt.Sub(now)
+	return s.progressAt.Sub(now)
 }
 
 // findSilent queues the watchers that are due for a Progress, and finds out
 // when to look again.
 func (s *Stream) findSilent(now time.Time) {
+	s.hub.expireShares(now)
 	s.progressAt = now.Add(Silence)
 	for _, w := range s.watchers {
 		if !w.progressAt.After(now) {
@@ -246,25 +234,38 @@ func (h *Hub) next(w *watcher, now time.Time) *update {
 			d = h.catchUp(w)
 		}
 	case g.changed > w.cursor:
+		if u := g.continuing(w.cursor, w.wantAck, now); u != nil && w.held {
+			return h.told(w, u, now)
+		}
 		d = h.catchUp(w)
 	case w.wantAck || !w.progressAt.After(now):
 	default:
 		return nil
 	}
-	if !w.held {
-		w.base, w.held = head, true
-	}
-	w.pending = nil
 	k := updateKey{kind: d.kind, to: head, cause: d.cause, ack: w.wantAck}
 	if d.kind == deltaUpdate {
 		k.from = w.cursor
 	}
-	w.cursor, w.wantAck = head, false
-	h.count(d.kind)
-	if u := g.shared(k, now); u != nil {
-		return u
+	u := g.shared(k, now)
+	if u == nil {
+		u = h.build(g, k, now)
+		h.share(u)
 	}
-	return g.share(h.build(g, k, now))
+	return h.told(w, u, now)
+}
+
+// told moves a watcher's cursor to where an update leads.
+func (h *Hub) told(w *watcher, u *update, now time.Time) *update {
+	if !w.held {
+		w.base, w.held = u.to, true
+	}
+	w.pending, w.cursor, w.wantAck = nil, u.to, false
+	w.progressAt = now.Add(silence())
+	h.count(u.kind)
+	if g := w.group; g.changed > u.to && !g.comesTo(w) {
+		w.stream.enqueue(w)
+	}
+	return u
 }
 
 // catchUp is how a watcher gets from its cursor to the head: by a delta, or,

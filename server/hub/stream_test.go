@@ -53,7 +53,7 @@ func frameOf(t testing.TB, b []byte) *musterv1.WatchResponse {
 // again and again without reading costs no more than what it has in the end.
 func TestStreamThatIsNotReadHoldsLittle(t *testing.T) {
 	h := newHub()
-	s := h.Open(Client{})
+	s := h.Open(Client{}, nil)
 	defer s.Close(start)
 	for i := range uint32(10_000) {
 		if err := s.Change([]uint32{i}, []Request{{ID: i + 1, Selector: named(t, fmt.Sprint("s", i))}}, start); err != nil {
@@ -86,7 +86,7 @@ func TestStreamThatIsNotReadHoldsLittle(t *testing.T) {
 func TestClosedStreamsLeaveNothing(t *testing.T) {
 	h := newHub()
 	for i := range 100 {
-		s := h.Open(Client{})
+		s := h.Open(Client{}, nil)
 		if err := s.Change(nil, []Request{{ID: 1, Selector: named(t, fmt.Sprint("s", i), "pay")}}, start); err != nil {
 			t.Fatal(err)
 		}

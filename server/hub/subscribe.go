@@ -43,7 +43,7 @@ func (s *Stream) change(remove []uint32, add []Request, totals []total, now time
 		h.unsubscribed(w, s.watchers[w.group.viewID])
 	}
 	if len(add) > 0 {
-		s.signal()
+		h.offer(s)
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (s *Stream) subscribe(r Request, t total, now time.Time) (viewID uint64) {
 	if !shared {
 		w = &watcher{stream: s, group: g}
 		s.watchers[g.viewID] = w
-		g.watchers[w] = struct{}{}
+		g.join(w)
 	}
 	w.subs++
 	s.subs[r.ID] = w

@@ -18,6 +18,7 @@ const chunkBytes = 256 << 10
 // Field numbers of the frames that are put together from encoded entries. A
 // test compares them with the contract.
 const (
+	fieldOpened   = 1
 	fieldSnapshot = 2
 	fieldDelta    = 3
 	fieldProgress = 4
@@ -153,9 +154,13 @@ func (c *chunker) addInstance(in *view.Instance) {
 	c.body = in.AppendWire(protowire.AppendVarint(c.body, uint64(in.WireSize())))
 }
 
+// leastCapacity is what messages are allocated with at the least: grpc-go tells
+// nobody when it has written a smaller buffer.
+const leastCapacity = 1025
+
 // wrap makes a WatchResponse of one encoded frame.
 func wrap(field protowire.Number, frame []byte) []byte {
-	b := make([]byte, 0, len(frame)+8)
+	b := make([]byte, 0, max(len(frame)+8, leastCapacity))
 	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), frame)
 }
 

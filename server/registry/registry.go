@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -97,7 +98,11 @@ func (r *Registry) Start(ctx context.Context) error {
 		return fmt.Errorf("beginning the history: %w", err)
 	}
 	// They end with Stop, not with the context of the start.
-	r.work.start(context.WithoutCancel(ctx), r.sweep, r.tend, r.deliverReports)
+	jobs := []func(context.Context){r.sweep, r.tend, r.deliverReports}
+	for range runtime.GOMAXPROCS(0) {
+		jobs = append(jobs, r.hub.Send)
+	}
+	r.work.start(context.WithoutCancel(ctx), jobs...)
 	return nil
 }
 

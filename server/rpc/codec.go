@@ -20,8 +20,11 @@ func NewCodec() Codec { return Codec{proto: unaryCodec{encoding.GetCodecV2(encpr
 
 // Marshal encodes a message.
 func (c Codec) Marshal(v any) (mem.BufferSlice, error) {
-	if e, ok := v.(encoded); ok {
-		return mem.BufferSlice{mem.SliceBuffer(e)}, nil
+	switch m := v.(type) {
+	case *frame:
+		return m.buffers(), nil
+	case encoded:
+		return mem.BufferSlice{mem.SliceBuffer(m)}, nil
 	}
 	return c.proto.Marshal(v)
 }

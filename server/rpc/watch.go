@@ -28,12 +28,12 @@ func (s discovery) Watch(req *musterv1.WatchRequest, stream grpc.ServerStreaming
 		return toStatus(err)
 	}
 	defer release()
-	st := s.registry.Hub().Open(clientOf(ctx))
+	st := openSink(s.registry.Hub(), clientOf(ctx), stream)
 	defer func() { st.Close(time.Now()) }()
 	if err := s.change(ctx, st, nil, req.GetSubscriptions()); err != nil {
 		return toStatus(err)
 	}
-	return toStatus(s.feed(ctx, st, stream))
+	return toStatus(s.feed(ctx, st))
 }
 
 func (s *Service) sameCluster(want string) error {
@@ -44,29 +44,19 @@ func (s *Service) sameCluster(want string) error {
 	return nil
 }
 
-// feed sends what the hub has for the stream. Sending blocks while the
-// client does not read; the hub then coalesces.
-func (s *Service) feed(ctx context.Context, st *hub.Stream, stream grpc.ServerStream) error {
-	timer := time.NewTimer(hub.Silence)
+// feed keeps a stream open while the hub's senders feed it. All that it does
+// itself is to break the silence.
+func (s *Service) feed(ctx context.Context, st *hub.Stream) error {
+	timer := time.NewTimer(st.Remind(time.Now()))
 	defer timer.Stop()
 	for {
-		messages, wait := st.Next(time.Now())
-		for _, m := range messages {
-			if err := stream.SendMsg(encoded(m)); err != nil {
-				return context.Canceled
-			}
-		}
-		if messages != nil {
-			if isStopping(s) {
-				return shuttingDown()
-			}
-			continue
-		}
-		timer.Reset(wait)
 		select {
-		case <-st.Wake():
 		case <-timer.C:
+			timer.Reset(st.Remind(time.Now()))
 		case <-st.Done():
+			if err := st.Err(); errors.Is(err, context.Canceled) {
+				return err
+			}
 			return fault.New(musterv1.ErrorReason_ERROR_REASON_VIEW_BEHIND, "%v; reopen the stream", st.Err())
 		case <-s.stopping:
 			return shuttingDown()
