@@ -21,7 +21,7 @@ type audience struct {
 	watchers []*listener
 	// written counts changes that were answered.
 	written atomic.Uint64
-	meter  atomic.Pointer[meter]
+	meter   atomic.Pointer[meter]
 }
 
 // listener is one watcher. Only its own stream writes to it.
@@ -29,7 +29,7 @@ type listener struct {
 	service int
 	// heard is how many changes it was told of.
 	heard atomic.Uint64
-	_  [40]byte // a cache line for each
+	_     [40]byte // a cache line for each
 }
 
 // meter is what one measurement counts. Watchers use it concurrently.
@@ -42,8 +42,9 @@ type meter struct {
 	// not measured. Only every sampled-th watcher adds to it.
 	latency *fan.Histogram
 	sampled int
-	// look is called for every frame; nil: nothing is.
-	look            func(f *fan.Frame, now time.Time)
+	// age is how old the oldest change of a frame was when the server made it;
+	// nil: not measured.
+	age             *frameAge
 	frames, changes shardedCounter
 }
 
@@ -88,10 +89,10 @@ func (a *audience) hear(i int, l *listener, f *fan.Frame) {
 	m.frames.add(i, 1)
 	m.changes.add(i, n)
 	timed := m.latency != nil && i%m.sampled == 0
-	if m.look != nil || timed {
+	if m.age != nil || timed {
 		now := time.Now()
-		if m.look != nil {
-			m.look(f, now)
+		if m.age != nil {
+			m.age.add(f, now)
 		}
 		for _, s := range f.Stamps {
 			if timed {

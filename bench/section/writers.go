@@ -105,6 +105,9 @@ func (m *meter) count(ctx context.Context, p *proc.Process, warmup, duration tim
 	if m.latency != nil {
 		m.latency.Reset()
 	}
+	if m.age != nil {
+		m.age.Reset()
+	}
 	cpu, err := p.CPU()
 	if err != nil {
 		return counted{}, err
