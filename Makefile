@@ -27,7 +27,7 @@ demo: build ## Run a server and some services that find each other
 
 ##@ Test
 
-.PHONY: test test-go test-rust test-crash test-sim test-e2e fuzz bench
+.PHONY: test test-go test-rust test-crash test-sim test-e2e fuzz
 test: ## Run every test and print how many passed and failed
 	@scripts/test.sh
 test-go: ## Run the Go tests with the race detector
@@ -42,8 +42,16 @@ test-e2e: ## Test the built programs as users run them (TestE2E...)
 	@scripts/test.sh e2e
 fuzz: ## Fuzz every target for FUZZTIME each (3s unless told)
 	@scripts/test.sh fuzz
-bench: ## Run the benchmarks
-	@scripts/bench.sh
+
+##@ Measure
+
+.PHONY: bench bench-quick bench-micro
+bench: ## Measure the server beside gRPC itself and etcd (about 12 minutes)
+	@scripts/bench.sh full
+bench-quick: ## The same, small (within a minute once built)
+	@scripts/bench.sh quick
+bench-micro: ## Run the benchmarks of single functions
+	@scripts/bench-micro.sh
 
 ##@ Generate and check
 

@@ -1,15 +1,36 @@
 #!/usr/bin/env bash
-# Runs the benchmarks: those of the Go packages, those of the crates, and the programs in bench/.
-# BENCH is a regular expression of Go benchmarks to run (all).
+# Measures the server as its users load it, beside what gRPC itself can carry and beside etcd.
+# docs/performance.md says how to read what it prints.
+#   scripts/bench.sh quick [FLAG...]  every section, small: bench/out/quick.json
+#   scripts/bench.sh full [FLAG...]   full sizes: bench/out/full.json, bench/RESULTS.md, bench/plots
+#   scripts/bench.sh build            only builds what the others need
+# Flags go to the program; `bin/muster-bench -help` lists them.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/golib.sh"
 cd "$ROOT"
 
-list_packages
-mapfile -t packages < <(packages_with Benchmark <<<"$PACKAGES")
-[[ ${#packages[@]} == 0 ]] || go test -run '^$' -bench "${BENCH:-.}" -benchmem "${packages[@]}"
-if compgen -G '*/benches/*.rs' >/dev/null; then cargo bench --workspace --all-features; fi
-for program in bench/*.sh bench/*/run.sh; do
-	[[ ! -x $program ]] || "$program"
-done
+build() {
+	need go "to build the benchmark"
+	local commit
+	commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
+	mkdir -p bin
+	# As users get it, see build.sh.
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$commit" -o bin/muster ./cmd/muster
+	# A module of its own, because of etcd.
+	(cd bench && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "-X main.commit=$commit" -o ../bin/muster-bench .)
+}
+
+mode=${1:-}
+shift || true
+case $mode in
+build) build ;;
+quick)
+	build
+	cd bench && exec ../bin/muster-bench -quick -json out/quick.json "$@"
+	;;
+full)
+	build
+	cd bench && exec ../bin/muster-bench -json out/full.json "$@"
+	;;
+*) die "want: bench.sh quick|full|build" ;;
+esac

@@ -18,8 +18,8 @@ type Stream interface {
 	Close()
 }
 
-// Pipelined keeps plan.Workers requests under way on each stream, and counts
-// answers. It closes the streams.
+// Pipelined keeps up to plan.Workers requests under way on each stream, and
+// counts answers. It closes the streams.
 func Pipelined(ctx context.Context, plan Plan, streams []Stream) (*Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -27,22 +27,14 @@ func Pipelined(ctx context.Context, plan Plan, streams []Stream) (*Result, error
 	counts := make([]uint64, len(streams))
 	var wg sync.WaitGroup
 	for i, s := range streams {
+		p := &pipe{stream: s, phase: &phase, window: uint64(plan.Workers), freed: make(chan struct{}, 1)}
 		fail := func(err error) {
 			if err != nil && phase.Load() != done {
 				cancel(fmt.Errorf("stream %d: %w", i, err))
 			}
 		}
-		// A slot is a request that may be sent.
-		slots := make(chan struct{}, plan.Workers)
-		for range plan.Workers {
-			slots <- struct{}{}
-		}
-		wg.Go(func() { fail(send(ctx, s, slots)) })
-		wg.Go(func() {
-			n, err := receive(ctx, s, &phase, slots)
-			counts[i] = n
-			fail(err)
-		})
+		wg.Go(func() { fail(p.send(ctx)) })
+		wg.Go(func() { fail(p.receive(ctx, &counts[i])) })
 	}
 	result, err := measure(ctx, plan, &phase)
 	if err != nil {
@@ -63,32 +55,54 @@ func Pipelined(ctx context.Context, plan Plan, streams []Stream) (*Result, error
 	return result, nil
 }
 
-func send(ctx context.Context, s Stream, slots <-chan struct{}) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-slots:
+// pipe is a stream with a window of requests.
+type pipe struct {
+	stream   Stream
+	phase    *atomic.Int32
+	window   uint64
+	answered atomic.Uint64
+	// freed tells the sender, who may wait, that half of the window is free: a
+	// wakeup for each answer would cost more than the answer.
+	freed chan struct{}
+}
+
+func (p *pipe) send(ctx context.Context) error {
+	for sent := uint64(0); ; sent++ {
+		for sent-p.answered.Load() >= p.window {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-p.freed:
+			}
 		}
-		if err := s.Send(); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := p.stream.Send(); err != nil {
 			return err
 		}
 	}
 }
 
-func receive(ctx context.Context, s Stream, phase *atomic.Int32, slots chan<- struct{}) (uint64, error) {
-	var n uint64
-	for ctx.Err() == nil {
-		if err := s.Recv(); err != nil {
-			return n, err
+func (p *pipe) receive(ctx context.Context, counted *uint64) error {
+	half := max(p.window/2, 1)
+	for n := uint64(1); ctx.Err() == nil; n++ {
+		if err := p.stream.Recv(); err != nil {
+			return err
 		}
-		slots <- struct{}{} // never full: each answer frees the slot of its request
-		switch phase.Load() {
+		p.answered.Store(n)
+		if n%half == 0 {
+			select {
+			case p.freed <- struct{}{}:
+			default: // it was told already
+			}
+		}
+		switch p.phase.Load() {
 		case measuring:
-			n++
+			*counted++
 		case done:
-			return n, nil
+			return nil
 		}
 	}
-	return n, nil
+	return nil
 }

@@ -22,6 +22,9 @@ import (
 type Target struct {
 	// Program is the path of the muster program.
 	Program string
+	// Flags are settings of every server, such as "pprof"; those of a section
+	// go before them.
+	Flags map[string]string
 }
 
 // Name is "muster".
@@ -38,8 +41,13 @@ func (t Target) Start(ctx context.Context, c drive.Config) (drive.Server, error)
 		return nil, err
 	}
 	args := []string{"server", "--listen", address, "--data-dir", c.Dir, "--log-level", "warn"}
-	for _, name := range slices.Sorted(maps.Keys(c.Flags)) {
-		args = append(args, "--"+flagName(name), c.Flags[name])
+	settings := maps.Clone(t.Flags)
+	if settings == nil {
+		settings = map[string]string{}
+	}
+	maps.Copy(settings, c.Flags)
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "--"+flagName(name), settings[name])
 	}
 	p, err := proc.Start(proc.Command{Path: t.Program, Args: args})
 	if err != nil {

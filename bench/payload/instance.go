@@ -70,4 +70,3 @@ func Encode(m proto.Message) []byte {
 	}
 	return b
 }
-

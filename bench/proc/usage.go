@@ -6,32 +6,22 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// clockTick is the unit of CPU time in /proc, 1/100 s on every Linux that Go runs on.
-const clockTick = 10 * time.Millisecond
-
-// CPU is the user and system time that the child has used, in steps of 10 ms.
+// CPU is the user and system time that all threads of the child have used, to
+// the nanosecond: the sum that /proc/PID/stat shows in steps of 10 ms.
 func (p *Process) CPU() (time.Duration, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
-	if err != nil {
+	// The kernel's number of the CPU clock of another process
+	// (clock_getcpuclockid): the inverted pid and the kind of clock.
+	const scheduler, kindBits = 2, 3
+	clock := int32(^p.PID()<<kindBits | scheduler)
+	var t unix.Timespec
+	if err := unix.ClockGettime(clock, &t); err != nil {
 		return 0, fmt.Errorf("read the CPU time of process %d: %w", p.PID(), err)
 	}
-	// The name in brackets may hold spaces; the fields after it count from 3.
-	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
-	const utime, stime = 14 - 3, 15 - 3
-	if len(fields) <= stime {
-		return 0, fmt.Errorf("read the CPU time of process %d: /proc gives %d fields", p.PID(), len(fields))
-	}
-	user, err := strconv.ParseInt(string(fields[utime]), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read the CPU time of process %d: %w", p.PID(), err)
-	}
-	system, err := strconv.ParseInt(string(fields[stime]), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read the CPU time of process %d: %w", p.PID(), err)
-	}
-	return time.Duration(user+system) * clockTick, nil
+	return time.Duration(t.Nano()), nil
 }
 
 // RSS is the memory of the child that is resident now, in bytes.

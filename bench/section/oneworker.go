@@ -102,4 +102,3 @@ func (s *syncer) close() {
 	s.file.Close()
 	_ = os.Remove(s.file.Name())
 }
-
