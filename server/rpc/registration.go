@@ -2,11 +2,7 @@ package rpc
 
 import (
 	"context"
-	"errors"
-	"io"
-	"sync/atomic"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -85,86 +81,11 @@ func onStop(s *Service, f func()) (end func()) {
 	return func() { close(done); <-joined }
 }
 
-// KeepAlive renews leases while the stream lives.
-func (s registration) KeepAlive(stream grpc.BidiStreamingServer[musterv1.KeepAliveRequest, musterv1.KeepAliveResponse]) error {
-	release, err := s.admitStream(stream.Context())
-	if err != nil {
-		return toStatus(err)
-	}
-	defer release()
-	keeper := s.registry.OpenKeeper()
-	var halfClosed atomic.Bool
-	// A half-close, or an end that this server chose, says nothing of the
-	// client; anything else means that the stream broke. Deferred, for the sake
-	// of a panic.
-	defer func() { keeper.Close(!halfClosed.Load() && !isStopping(s.Service)) }()
-	return toStatus(s.serveKeepAlive(stream, keeper.Renew, &halfClosed))
-}
-
 func isStopping(s *Service) bool {
 	select {
 	case <-s.stopping:
 		return true
 	default:
 		return false
-	}
-}
-
-type renew = func(context.Context, *musterv1.KeepAliveRequest) (*musterv1.KeepAliveResponse, error)
-
-// serveKeepAlive answers requests in order. The receiver is a goroutine of its
-// own, because Recv cannot be interrupted when the server stops; returning from
-// the handler ends it. halfClosed is set when the client has said that it ends
-// the stream, whatever becomes of the connection then.
-func (s registration) serveKeepAlive(
-	stream grpc.BidiStreamingServer[musterv1.KeepAliveRequest, musterv1.KeepAliveResponse], renew renew, halfClosed *atomic.Bool,
-) error {
-	type received struct {
-		req *musterv1.KeepAliveRequest
-		err error
-	}
-	requests := make(chan received)
-	go func() {
-		for {
-			req, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				halfClosed.Store(true)
-			}
-			select {
-			case requests <- received{req, err}:
-			case <-stream.Context().Done():
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	var previous uint64
-	for {
-		select {
-		case <-s.stopping:
-			return shuttingDown()
-		case <-stream.Context().Done():
-			return context.Canceled
-		case r := <-requests:
-			if errors.Is(r.err, io.EOF) {
-				return nil
-			}
-			if r.err != nil {
-				return context.Canceled
-			}
-			if err := s.check.KeepAlive(r.req, previous); err != nil {
-				return err
-			}
-			previous = r.req.GetSequence()
-			res, err := renew(stream.Context(), r.req)
-			if err != nil {
-				return err
-			}
-			if err := stream.Send(res); err != nil {
-				return context.Canceled
-			}
-		}
 	}
 }
