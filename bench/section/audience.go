@@ -22,14 +22,18 @@ type audience struct {
 	// written counts changes that were answered.
 	written atomic.Uint64
 	meter   atomic.Pointer[meter]
+	// gate is that of the watchers that stopped reading, or nil.
+	gate chan struct{}
 }
 
 // listener is one watcher. Only its own stream writes to it.
 type listener struct {
 	service int
-	// heard is how many changes it was told of.
-	heard atomic.Uint64
-	_     [40]byte // a cache line for each
+	// heard is how many changes it was told of, and at the revision of the last.
+	heard, at atomic.Uint64
+	// gate, if not nil, makes it stop reading until the channel is closed.
+	gate atomic.Pointer[chan struct{}]
+	_    [24]byte // a cache line for each
 }
 
 // meter is what one measurement counts. Watchers use it concurrently.
@@ -39,9 +43,9 @@ type meter struct {
 	// base is how many changes each watcher had been told of when it began.
 	base uint64
 	// latency is from the begin of the write to the watcher's callback; nil:
-	// not measured. Only every sampled-th watcher adds to it.
+	// not measured. Only watchers for which timed is true add to it.
 	latency *fan.Histogram
-	sampled int
+	timed   func(i int) bool
 	// age is how old the oldest change of a frame was when the server made it;
 	// nil: not measured.
 	age             *frameAge
@@ -82,13 +86,17 @@ func (a *audience) open(ctx context.Context, watchers, services int) error {
 func (a *audience) hear(i int, l *listener, f *fan.Frame) {
 	n := uint64(len(f.Stamps))
 	heard := l.heard.Add(n)
+	l.at.Store(f.To)
+	if gate := l.gate.Load(); gate != nil {
+		<-*gate
+	}
 	m := a.meter.Load()
 	if m == nil {
 		return
 	}
 	m.frames.add(i, 1)
 	m.changes.add(i, n)
-	timed := m.latency != nil && i%m.sampled == 0
+	timed := m.latency != nil && m.timed(i)
 	if m.age != nil || timed {
 		now := time.Now()
 		if m.age != nil {
@@ -114,6 +122,27 @@ func (a *audience) change(ctx context.Context, conn, service, instance int) erro
 	return nil
 }
 
+// stop makes the last n watchers stop reading, with the frame that comes next.
+func (a *audience) stop(n int) {
+	gate := make(chan struct{})
+	a.gate = gate
+	for _, l := range a.watchers[len(a.watchers)-n:] {
+		l.gate.Store(&gate)
+	}
+}
+
+// resume lets those that stopped go on, if there are any.
+func (a *audience) resume() {
+	if a.gate == nil {
+		return
+	}
+	for _, l := range a.watchers {
+		l.gate.Store(nil)
+	}
+	close(a.gate)
+	a.gate = nil
+}
+
 // settled waits until all watchers, which watch one service, were told of every
 // change, and returns how many there were. It fails if a change was lost, or
 // told twice.
@@ -134,6 +163,44 @@ func (a *audience) settled(ctx context.Context) (uint64, error) {
 		case <-ctx.Done():
 			return 0, errors.Join(fmt.Errorf("watchers were told of %d to %d of %d changes", least, most, want), a.driver.Err())
 		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// everyNth makes meters time one in n watchers.
+func everyNth(n int) func(int) bool { return func(i int) bool { return i%n == 0 } }
+
+// converge changes each service once more, and waits until all of its watchers
+// are at the same revision, which is newer than what they had been told of.
+func (a *audience) converge(ctx context.Context, services int) error {
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	newest := func() []uint64 {
+		all := make([]uint64, services)
+		for _, l := range a.watchers {
+			all[l.service] = max(all[l.service], l.at.Load())
+		}
+		return all
+	}
+	before := newest()
+	err := load.Each(ctx, openers, services, func(ctx context.Context, w, s int) error { return a.change(ctx, w, s, 0) })
+	if err != nil {
+		return err
+	}
+	for {
+		now, behind := newest(), 0
+		for _, l := range a.watchers {
+			if at := l.at.Load(); at == before[l.service] || at != now[l.service] {
+				behind++
+			}
+		}
+		if behind == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("%d of %d watchers were not told of the last change", behind, len(a.watchers)), a.driver.Err())
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }

@@ -117,7 +117,7 @@ func (r *Run) atARate(ctx context.Context, s *stage, prefix string) error {
 	if _, err := s.settled(ctx); err != nil {
 		return err
 	}
-	m := &meter{latency: &fan.Histogram{}, sampled: 1}
+	m := &meter{latency: &fan.Histogram{}, timed: everyNth(1)}
 	s.meter.Store(m)
 	perSecond := min(100, 20_000/len(s.watchers))
 	w := s.pace(ctx, 1, perSecond, 1, fanInstances)

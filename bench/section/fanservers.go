@@ -83,6 +83,7 @@ func (r *Run) fanTarget(name string, sizes limit.FanSizes) drive.Target {
 // Close ends clients and server, and removes its data.
 func (s *stage) Close() error {
 	var err error
+	s.resume()
 	if s.driver != nil {
 		err = s.driver.Close()
 	}

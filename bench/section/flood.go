@@ -65,7 +65,7 @@ func (r *Run) floodOne(ctx context.Context, name string, sizes limit.FanSizes) (
 	}
 	m := &meter{
 		window:  fan.NewWindow(coalesceWindow, coalesceGroup, floodWatchers),
-		latency: &fan.Histogram{}, sampled: timedPart, age: newFrameAge(),
+		latency: &fan.Histogram{}, timed: everyNth(timedPart), age: newFrameAge(),
 	}
 	c, err := r.measureFlood(ctx, s, coalesceWriters, coalesceInstances, m)
 	if err != nil {
