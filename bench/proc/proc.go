@@ -40,7 +40,7 @@ type Process struct {
 // this process, which then ends its children. The kernel kills the child if
 // this process dies first. The caller must end it with Stop or Kill.
 func Start(c Command) (*Process, error) {
-	p := &Process{output: &tail{}, exited: make(chan struct{})}
+	p := &Process{output: newTail(), exited: make(chan struct{})}
 	// The context must not end the child: the order in which things end is the caller's.
 	p.cmd = exec.CommandContext(context.Background(), c.Path, c.Args...)
 	p.cmd.Env = append(os.Environ(), c.Env...)
@@ -109,7 +109,11 @@ func (p *Process) Kill() error {
 type tail struct {
 	mu   sync.Mutex
 	data []byte
+	// grown holds a token when something was written since it was taken.
+	grown chan struct{}
 }
+
+func newTail() *tail { return &tail{grown: make(chan struct{}, 1)} }
 
 const tailBytes = 4096
 
@@ -119,6 +123,10 @@ func (t *tail) Write(b []byte) (int, error) {
 	t.data = append(t.data, b...)
 	if extra := len(t.data) - tailBytes; extra > 0 {
 		t.data = append(t.data[:0], t.data[extra:]...)
+	}
+	select {
+	case t.grown <- struct{}{}:
+	default:
 	}
 	return len(b), nil
 }
