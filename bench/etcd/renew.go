@@ -64,13 +64,14 @@ type renewStream struct {
 	sent, received int
 }
 
-// Send sends a copy, since grpc may still read a message of the round before.
+// Send implements load.Stream. It sends a copy, since grpc may still read a message of the round before.
 func (r *renewStream) Send() error {
 	request := bytes.Clone(r.requests[r.sent%len(r.requests)])
 	r.sent++
 	return r.stream.SendMsg(raw.Request(request))
 }
 
+// Recv implements load.Stream.
 func (r *renewStream) Recv() error {
 	var reply raw.Reply
 	var answer etcdserverpb.LeaseKeepAliveResponse
@@ -87,4 +88,5 @@ func (r *renewStream) Recv() error {
 	return nil
 }
 
+// Close implements load.Stream.
 func (r *renewStream) Close() { r.cancel() }

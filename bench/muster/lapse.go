@@ -34,11 +34,8 @@ func (s *Server) Removals(ctx context.Context, from uint64, n int, seen func(uin
 			SubscriptionId: uint32(len(request.GetSubscriptions()) + 1), Selector: services(payload.Service(key)),
 		})
 	}
-	stream, err := s.Conns.Stream(ctx, 0, musterv1.DiscoveryService_Watch_FullMethodName)
+	stream, err := s.watch(ctx, 0, request)
 	if err != nil {
-		return nil, err
-	}
-	if err := stream.SendMsg(raw.Request(payload.Encode(request))); err != nil {
 		return nil, err
 	}
 	// The answer to the subscriptions, and a snapshot for each.

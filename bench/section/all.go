@@ -20,5 +20,5 @@ func All() []Section {
 		{"oneworker", "registrations, one worker", OneWorker},
 		{"lookup", "lookups, 64 workers", Lookup},
 		{"keepalive", "renewals, one lease a message and 256", KeepAlive},
-	}, watching()...)
+	}, append(watching(), lasting()...)...)
 }

@@ -88,14 +88,15 @@ func (r *Run) Shared(ctx context.Context) (*Servers, error) {
 	return r.shared, nil
 }
 
-// CloseShared ends the shared servers, if they run.
+// CloseShared ends what sections share, if it runs.
 func (r *Run) CloseShared() error {
+	err := r.closeLadder()
 	if r.shared == nil {
-		return nil
+		return err
 	}
 	shared := r.shared
 	r.shared = nil
-	return shared.Close()
+	return errors.Join(err, shared.Close())
 }
 
 // All are the servers.
