@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,35 +28,43 @@ type options struct {
 	dir      string
 	program  string
 	without  []string
+	settings map[string]string
 }
 
 func parse(args []string) (*options, error) {
-	o := &options{}
+	o := &options{settings: map[string]string{}}
 	var names, without string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.quick, "quick", false, "small sizes and short measurements")
 	flags.StringVar(&names, "section", "", "sections to run, joined by commas (all)")
 	flags.StringVar(&without, "without", "", "servers to leave out, joined by commas, such as etcd")
-	flags.IntVar(&o.reps, "reps", 0, "repetitions of each measurement (2 if quick, else 3)")
+	flags.IntVar(&o.reps, "reps", 3, "repetitions of each measurement")
 	flags.StringVar(&o.json, "json", "", "file for the figures (none)")
 	flags.StringVar(&o.dir, "dir", "out", "directory on the disk to measure, for the servers' data")
 	flags.StringVar(&o.program, "muster", "../bin/muster", "the muster program")
+	flags.Func("flag", "setting of every Muster server, name=value, such as pprof=127.0.0.1:6060; may be repeated", o.setting)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("%q is neither a flag nor a server's role", flags.Arg(0))
 	}
-	if o.reps == 0 {
-		o.reps = 3
-		if o.quick {
-			o.reps = 2
-		}
+	if o.reps < 1 {
+		return nil, fmt.Errorf("-reps %d: at least 1 repetition is needed", o.reps)
 	}
 	o.without = strings.Split(without, ",")
 	var err error
 	o.sections, err = choose(names)
 	return o, err
+}
+
+func (o *options) setting(text string) error {
+	name, value, found := strings.Cut(text, "=")
+	if !found {
+		return fmt.Errorf("%q is not name=value", text)
+	}
+	o.settings[name] = value
+	return nil
 }
 
 func choose(names string) ([]section.Section, error) {
@@ -89,21 +98,12 @@ func known(all []section.Section) string {
 // targets are the servers under test, in the order in which they are measured.
 func (o *options) targets() []drive.Target {
 	var chosen []drive.Target
-	for _, t := range []drive.Target{limit.Target{}, muster.Target{Program: o.program}, etcd.Target{}} {
-		if !contains(o.without, t.Name()) {
+	for _, t := range []drive.Target{limit.Target{}, muster.Target{Program: o.program, Flags: o.settings}, etcd.Target{}} {
+		if !slices.Contains(o.without, t.Name()) {
 			chosen = append(chosen, t)
 		}
 	}
 	return chosen
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // measure runs the sections. One that fails does not keep the others from
@@ -124,6 +124,7 @@ func (o *options) measure(ctx context.Context) (err error) {
 		Quick: o.quick, Reps: o.reps, Dir: dir, Program: o.program, Targets: o.targets(),
 		Report: report.New(), Log: os.Stderr,
 	}
+	describe(r.Report, o.reps)
 	start := time.Now()
 	err = o.sectionsOf(ctx, r)
 	r.Report.Set("run_s", time.Since(start).Seconds())
@@ -137,8 +138,10 @@ func (o *options) measure(ctx context.Context) (err error) {
 }
 
 func (o *options) sectionsOf(ctx context.Context, r *section.Run) error {
+	noise := section.Section{Name: "noise", What: "the machine itself", Measure: section.Noise}
+	sections := slices.Concat([]section.Section{noise}, o.sections, []section.Section{noise})
 	var failed error
-	for _, s := range o.sections {
+	for _, s := range sections {
 		if ctx.Err() != nil {
 			return errors.Join(failed, ctx.Err(), r.CloseShared())
 		}

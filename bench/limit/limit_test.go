@@ -18,6 +18,9 @@ import (
 // where the length of the payload needs one more byte.
 func TestRequestSizes(t *testing.T) {
 	for size := minRequest; size < 40_000; size++ {
+		if size > 400 && size < 16_300 || size > 16_500 && size < 39_000 {
+			continue // nothing changes there
+		}
 		var value wrapperspb.BytesValue
 		b := request(size, 1234)
 		if len(b) != size && len(b) != size-1 {
