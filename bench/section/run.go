@@ -35,7 +35,6 @@ type Run struct {
 
 	samples map[string][]float64
 	keys    uint64
-	noise   []float64
 	shared  *Servers
 	ladder  *ladder
 	// filled are the services of the shared servers that were filled.
