@@ -8,6 +8,7 @@ func lasting() []Section {
 		{"scaling", "cost per operation by instances held", Scaling},
 		{"held", "memory of instances held, and the sweeper", Held},
 		{"restart", "kill -9, exec to a complete lookup", Restart},
+		{"expiry", "leases that lapse, the last TTL to the last removal", Expiry},
 		{"start", "an empty server, exec to ready", Start},
 	}
 }
