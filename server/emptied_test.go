@@ -182,7 +182,7 @@ func TestWrongEmptiedIsFoundAfterARestart(t *testing.T) {
 type nobody struct{}
 
 // Restore implements store.Applier.
-func (nobody) Restore(uint64, iter.Seq[store.Entry]) error { return nil }
+func (nobody) Restore(uint64, iter.Seq[*store.Entry]) error { return nil }
 
 // Apply implements store.Applier.
 func (nobody) Apply([]store.Commit) {}

@@ -14,7 +14,7 @@ type muster struct{ store *embedded.Store }
 // forgetful is an applier that keeps nothing.
 type forgetful struct{}
 
-func (forgetful) Restore(uint64, iter.Seq[store.Entry]) error { return nil }
+func (forgetful) Restore(uint64, iter.Seq[*store.Entry]) error { return nil }
 func (forgetful) Apply([]store.Commit)                        {}
 
 func openMuster(dir string) (engine, error) {

@@ -49,7 +49,7 @@ type counter struct {
 }
 
 // Restore implements store.Applier.
-func (c *counter) Restore(_ uint64, entries iter.Seq[store.Entry]) error {
+func (c *counter) Restore(_ uint64, entries iter.Seq[*store.Entry]) error {
 	for e := range entries {
 		switch record.KindOf(e.Key) {
 		case record.KindInstance:

@@ -25,7 +25,7 @@ func newBench(b *testing.B, instances int) *bench {
 		hub:     New(Options{Started: start, Limits: &musterv1.Limits{SubscriptionsPerStream: 1000}}),
 		builder: view.NewBuilder(), created: map[string]uint64{},
 	}
-	v, err := x.builder.Restore(0, func(func(store.Entry) bool) {})
+	v, err := x.builder.Restore(0, func(func(*store.Entry) bool) {})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func (x *bench) put(b *testing.B, key string, value []byte) {
 	if x.created[key] == 0 {
 		x.created[key] = x.revision
 	}
-	v, changes, err := x.builder.Apply([]store.Commit{{Revision: x.revision, Events: []store.Event{{Entry: store.Entry{
+	v, changes, err := x.builder.Apply([]store.Commit{{Revision: x.revision, Events: []store.Event{{Entry: &store.Entry{
 		Key: key, Value: value, CreateRevision: x.created[key], ModRevision: x.revision,
 	}}}}})
 	if err != nil {

@@ -39,14 +39,14 @@ func newWorld(t *rapid.T) *world {
 			Limits: &musterv1.Limits{SubscriptionsPerStream: 10},
 		}),
 	}
-	v, err := w.builder.Restore(0, func(func(store.Entry) bool) {})
+	v, err := w.builder.Restore(0, func(func(*store.Entry) bool) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.hub.Reset(v)
 	w.commit([]store.Event{
-		{Entry: store.Entry{Key: record.LeaseKey(leaseID), Value: record.EncodeLease(&record.Lease{TtlMs: 1000})}},
-		{Entry: store.Entry{Key: record.EpochKey, Value: record.EncodeEpoch(7)}},
+		{Entry: &store.Entry{Key: record.LeaseKey(leaseID), Value: record.EncodeLease(&record.Lease{TtlMs: 1000})}},
+		{Entry: &store.Entry{Key: record.EpochKey, Value: record.EncodeEpoch(7)}},
 	}, nil)
 	for i := range rapid.IntRange(1, 4).Draw(t, "clients") {
 		w.clients = append(w.clients, &client{world: w, acks: i != 0, selector: drawSelector(t)})
@@ -92,7 +92,7 @@ func (w *world) commit(events []store.Event, note *record.Note) {
 				e.CreateRevision = revision
 			}
 			e.ModRevision = revision
-			w.state[e.Key] = e.Entry
+			w.state[e.Key] = *e.Entry
 		}
 		c.Events = append(c.Events, e)
 	}
@@ -124,11 +124,11 @@ func (w *world) change() {
 		}
 		used[key] = true
 		if _, there := w.state[key]; there && rapid.IntRange(0, 3).Draw(w.t, "delete") == 0 {
-			events = append(events, store.Event{Entry: store.Entry{Key: key}, Deleted: true})
+			events = append(events, store.Event{Entry: &store.Entry{Key: key}, Deleted: true})
 			note.Keys = append(note.Keys, key)
 			continue
 		}
-		events = append(events, store.Event{Entry: store.Entry{Key: key, Value: value}})
+		events = append(events, store.Event{Entry: &store.Entry{Key: key, Value: value}})
 	}
 	w.commit(events, note)
 }

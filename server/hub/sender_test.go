@@ -92,7 +92,7 @@ func withSenders(t *testing.T, n int, test func(*fanOut)) {
 			t: t, builder: view.NewBuilder(),
 			hub: New(Options{Started: time.Now(), Limits: &musterv1.Limits{SubscriptionsPerStream: 10}}),
 		}
-		v, err := f.builder.Restore(0, func(func(store.Entry) bool) {})
+		v, err := f.builder.Restore(0, func(func(*store.Entry) bool) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func withSenders(t *testing.T, n int, test func(*fanOut)) {
 func (f *fanOut) put(key string, value []byte) {
 	f.t.Helper()
 	f.revision++
-	v, changes, err := f.builder.Apply([]store.Commit{{Revision: f.revision, Events: []store.Event{{Entry: store.Entry{
+	v, changes, err := f.builder.Apply([]store.Commit{{Revision: f.revision, Events: []store.Event{{Entry: &store.Entry{
 		Key: key, Value: value, CreateRevision: f.revision, ModRevision: f.revision,
 	}}}}})
 	if err != nil {

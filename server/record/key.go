@@ -15,8 +15,9 @@ import (
 //	/e                                       epoch
 const (
 	instancePrefix = "/i/"
-	leasePrefix    = "/l/"
-	servicePrefix  = "/v/"
+	// LeasePrefix begins the keys of leases.
+	LeasePrefix   = "/l/"
+	servicePrefix = "/v/"
 	// EpochKey holds the epoch of the history.
 	EpochKey = "/e"
 )
@@ -38,7 +39,7 @@ func KindOf(key string) Kind {
 	switch {
 	case strings.HasPrefix(key, instancePrefix):
 		return KindInstance
-	case strings.HasPrefix(key, leasePrefix):
+	case strings.HasPrefix(key, LeasePrefix):
 		return KindLease
 	case strings.HasPrefix(key, servicePrefix):
 		return KindService
@@ -80,10 +81,10 @@ func (n InstanceName) String() string { return n.Namespace + "/" + n.Service + "
 func (n InstanceName) Key() string { return instancePrefix + n.String() }
 
 // LeaseKey is where a lease lies.
-func LeaseKey(leaseID string) string { return leasePrefix + leaseID }
+func LeaseKey(leaseID string) string { return LeasePrefix + leaseID }
 
 // LeaseID takes a lease's key apart.
-func LeaseID(key string) string { return strings.TrimPrefix(key, leasePrefix) }
+func LeaseID(key string) string { return strings.TrimPrefix(key, LeasePrefix) }
 
 // ParseService takes a service state's key apart.
 func ParseService(key string) (ServiceName, bool) {

@@ -156,7 +156,7 @@ func (r *Registry) ClusterID() string { return r.store.ClusterID() }
 func (r *Registry) Started() time.Time { return r.start }
 
 // Restore is for the store: it replaces everything.
-func (r *Registry) Restore(revision uint64, entries iter.Seq[store.Entry]) error {
+func (r *Registry) Restore(revision uint64, entries iter.Seq[*store.Entry]) error {
 	v, err := r.builder.Restore(revision, entries)
 	if err != nil {
 		return err

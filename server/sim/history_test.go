@@ -123,20 +123,20 @@ type recording struct {
 
 // Restore implements store.Applier: what a restart finds is what was
 // committed, no less and no more.
-func (r recording) Restore(revision uint64, entries iter.Seq[store.Entry]) error {
+func (r recording) Restore(revision uint64, entries iter.Seq[*store.Entry]) error {
 	r.history.mu.Lock()
 	found := state{}
 	for e := range entries {
-		found[e.Key] = e
+		found[e.Key] = *e
 	}
 	want := r.history.states[r.history.newest]
 	if revision != r.history.newest || !maps.EqualFunc(found, want, sameEntry) {
 		r.history.problem("M1.4a: restart at revision %d with %d entries, committed were %d with %d", revision, len(found), r.history.newest, len(want))
 	}
 	r.history.mu.Unlock()
-	return r.Applier.Restore(revision, func(yield func(store.Entry) bool) {
+	return r.Applier.Restore(revision, func(yield func(*store.Entry) bool) {
 		for _, k := range slices.Sorted(maps.Keys(found)) {
-			if !yield(found[k]) {
+			if e := found[k]; !yield(&e) {
 				return
 			}
 		}
@@ -180,7 +180,7 @@ func (h *history) record(c store.Commit) {
 		written[e.Key] = true
 		if !e.Deleted {
 			h.checkPublicChange(before, e)
-			next[e.Key] = e.Entry
+			next[e.Key] = *e.Entry
 			continue
 		}
 		if strings.HasPrefix(e.Key, "/i/") {
@@ -198,9 +198,9 @@ func (h *history) checkPublicChange(before state, e store.Event) {
 	if !ok || !strings.HasPrefix(e.Key, "/i/") {
 		return
 	}
-	a, b := publicForm(old), publicForm(e.Entry)
+	a, b := publicForm(old), publicForm(*e.Entry)
 	a.Tag, b.Tag, a.ModifyTime, b.ModifyTime = 0, 0, nil, nil
-	if proto.Equal(a, b) && instanceRecord(old).GetLeaseId() == instanceRecord(e.Entry).GetLeaseId() {
+	if proto.Equal(a, b) && instanceRecord(old).GetLeaseId() == instanceRecord(*e.Entry).GetLeaseId() {
 		h.problem("M1.3a: %s was written at %d without a public change", e.Key, e.ModRevision)
 	}
 }

@@ -84,7 +84,7 @@ func newWorld(t *testing.T, seed uint64, r *rules) *world {
 	w.history.states[w.server.Disk.Revision()] = state{}
 	w.history.newest = w.server.Disk.Revision()
 	for _, e := range w.server.Disk.Entries() {
-		w.history.states[w.history.newest][e.Key] = e
+		w.history.states[w.history.newest][e.Key] = *e
 	}
 	w.server.Start()
 	for i := range 4 {

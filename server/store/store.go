@@ -73,7 +73,7 @@ type Mutation struct {
 }
 
 // Entry is a key's present state. A zero ModRevision means that it is absent.
-// Value must not be changed by anyone.
+// Value must not be changed by anyone, nor an Entry that was handed on.
 type Entry struct {
 	Key            string
 	Value          []byte
@@ -83,8 +83,10 @@ type Entry struct {
 
 // Event is one key's change in a commit. After a deletion Value is nil and
 // both revisions are those of the entry that was deleted.
+//
+// The entry is never changed: store, view and history share it.
 type Event struct {
-	Entry
+	*Entry
 	Deleted bool
 }
 
@@ -112,8 +114,9 @@ func (o Outcome) Committed() bool { return o.Revision != 0 }
 // time, in revision order, and never concurrently.
 type Applier interface {
 	// Restore replaces everything by the given entries, which are the state at
-	// revision, in key order. It comes first, before any Apply.
-	Restore(revision uint64, entries iter.Seq[Entry]) error
+	// revision, each once and in no particular order; it may go through them
+	// only once. It comes first, before any Apply.
+	Restore(revision uint64, entries iter.Seq[*Entry]) error
 	// Apply hands on commits that are durable, oldest first. It must not block
 	// on anything that waits for the store. The slice is the store's again
 	// when Apply returns; the events, values and notes in it are not.

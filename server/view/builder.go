@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"iter"
 
 	"google.golang.org/protobuf/proto"
 
@@ -51,28 +50,6 @@ type Builder struct {
 
 // NewBuilder makes a builder whose view is empty.
 func NewBuilder() *Builder { return &Builder{touched: map[string]*Service{}} }
-
-// Restore replaces everything by the store's state at a revision.
-func (b *Builder) Restore(revision uint64, entries iter.Seq[store.Entry]) (*View, error) {
-	b.current = View{Revision: revision}
-	var instances []store.Entry
-	for e := range entries {
-		// Instances need their lease's create revision: leases first.
-		if record.KindOf(e.Key) == record.KindInstance {
-			instances = append(instances, e)
-			continue
-		}
-		if err := b.put(e, nil, &Changes{}); err != nil {
-			return nil, err
-		}
-	}
-	for _, e := range instances {
-		if err := b.put(e, nil, &Changes{}); err != nil {
-			return nil, err
-		}
-	}
-	return b.publish(revision), nil
-}
 
 // Apply takes over commits and returns the view after them, and what changed.
 // An error means that the store holds what no server wrote.
@@ -125,7 +102,7 @@ func notesByKey(raw [][]byte) (map[string]record.Note, error) {
 	return notes, nil
 }
 
-func (b *Builder) put(e store.Entry, notes map[string]record.Note, ch *Changes) error {
+func (b *Builder) put(e *store.Entry, notes map[string]record.Note, ch *Changes) error {
 	var err error
 	switch record.KindOf(e.Key) {
 	case record.KindInstance:
@@ -140,19 +117,23 @@ func (b *Builder) put(e store.Entry, notes map[string]record.Note, ch *Changes) 
 	case record.KindUnknown:
 		// A newer server's key: nothing for this one.
 	}
-	if err != nil {
-		return fmt.Errorf("key %s: %w", e.Key, err)
-	}
-	return nil
+	return keyError(e.Key, err)
 }
 
-func (b *Builder) putInstance(e store.Entry, note record.Note, ch *Changes) error {
-	in, name, err := newInstance(&e, b.incarnation)
+func keyError(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("key %s: %w", key, err)
+}
+
+func (b *Builder) putInstance(e *store.Entry, note record.Note, ch *Changes) error {
+	in, name, err := newInstance(e, &b.current.leases)
 	if err != nil {
 		return err
 	}
 	s := b.service(name.ServiceName)
-	before, replaced := s.instances.Set(name.ID, in)
+	before, replaced := s.instances.Set(in)
 	if replaced {
 		s.Digest -= before.Hash
 	} else {
@@ -167,15 +148,7 @@ func (b *Builder) putInstance(e store.Entry, note record.Note, ch *Changes) erro
 	return nil
 }
 
-func (b *Builder) incarnation(leaseID []byte) (uint64, bool) {
-	l, ok := b.current.leases.Get(string(leaseID))
-	if !ok {
-		return 0, false
-	}
-	return l.Incarnation(), true
-}
-
-func (b *Builder) putState(e store.Entry, ch *Changes) error {
+func (b *Builder) putState(e *store.Entry, ch *Changes) error {
 	name, ok := record.ParseService(e.Key)
 	if !ok {
 		return fmt.Errorf("not a service key")
@@ -211,12 +184,12 @@ func (s *Service) setState(st *State) {
 	s.State = st
 }
 
-func (b *Builder) putLease(e store.Entry, ch *Changes) error {
-	l, err := NewLease(&e)
+func (b *Builder) putLease(e *store.Entry, ch *Changes) error {
+	l, err := NewLease(e)
 	if err != nil {
 		return err
 	}
-	before, _ := b.current.leases.Set(l.ID(), l)
+	before := (*Lease)(b.current.leases.Set(e))
 	ch.Leases = append(ch.Leases, LeaseChange{Before: before, After: l})
 	return nil
 }
@@ -232,8 +205,8 @@ func (b *Builder) remove(ev store.Event, revision uint64, notes map[string]recor
 		s.setState(nil)
 		ch.Entries = append(ch.Entries, Change{Revision: revision, Service: name, StateBefore: before, Reason: musterv1.RemovalReason_REMOVAL_REASON_UNKNOWN})
 	case record.KindLease:
-		if before, ok := b.current.leases.Delete(record.LeaseID(ev.Key)); ok {
-			ch.Leases = append(ch.Leases, LeaseChange{Before: before})
+		if before := b.current.leases.Delete(ev.Key); before != nil {
+			ch.Leases = append(ch.Leases, LeaseChange{Before: (*Lease)(before)})
 		}
 	case record.KindEpoch, record.KindUnknown:
 	}
@@ -242,7 +215,7 @@ func (b *Builder) remove(ev store.Event, revision uint64, notes map[string]recor
 func (b *Builder) removeInstance(key string, revision uint64, notes map[string]record.Note, ch *Changes) {
 	name, _ := record.ParseInstance(key)
 	s := b.service(name.ServiceName)
-	before, ok := s.instances.Delete(name.ID)
+	before, ok := s.instances.Delete(&Instance{entry: &store.Entry{Key: key}})
 	if !ok {
 		return
 	}
@@ -266,7 +239,7 @@ func (b *Builder) service(n record.ServiceName) *Service {
 	if s := b.touched[key]; s != nil {
 		return s
 	}
-	next := &Service{Name: n}
+	next := newService(n)
 	if old, ok := b.current.services.Get(key); ok {
 		*next = Service{Name: n, State: old.State, Digest: old.Digest, Count: old.Count, instances: *old.instances.Copy()}
 	}

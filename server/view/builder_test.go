@@ -35,9 +35,12 @@ func content(v *View) (lines []string) {
 		}
 		return true
 	})
+	var leases []string
 	for l := range v.AllLeases {
-		lines = append(lines, fmt.Sprintf("lease %s: %v", l.ID(), l.Record()))
+		leases = append(leases, fmt.Sprintf("lease %s: %v", l.ID(), l.Record()))
 	}
+	slices.Sort(leases)
+	lines = append(lines, leases...)
 	return append(lines, fmt.Sprintf("epoch %d, revision %d, %d instances of %d", v.Epoch, v.Revision, v.Instances(), instances))
 }
 
@@ -70,9 +73,9 @@ func TestViewsNeverChange(t *testing.T) {
 		for i, l := range []string{"l", "m"} {
 			state["/l/"+l] = store.Entry{Key: "/l/" + l, Value: record.EncodeLease(&record.Lease{TtlMs: 1}), CreateRevision: uint64(i + 1), ModRevision: uint64(i + 1)}
 		}
-		entries := func(yield func(store.Entry) bool) {
+		entries := func(yield func(*store.Entry) bool) {
 			for _, k := range slices.Sorted(maps.Keys(state)) {
-				if !yield(state[k]) {
+				if e := state[k]; !yield(&e) {
 					return
 				}
 			}
@@ -89,7 +92,7 @@ func TestViewsNeverChange(t *testing.T) {
 				for _, k := range rapid.SliceOfNDistinct(rapid.SampledFrom(keys), 1, 4, rapid.ID).Draw(t, "keys") {
 					old, there := state[k]
 					if there && rapid.Bool().Draw(t, "delete") {
-						c.Events = append(c.Events, store.Event{Entry: store.Entry{Key: k, CreateRevision: old.CreateRevision, ModRevision: old.ModRevision}, Deleted: true})
+						c.Events = append(c.Events, store.Event{Entry: &store.Entry{Key: k, CreateRevision: old.CreateRevision, ModRevision: old.ModRevision}, Deleted: true})
 						delete(state, k)
 						continue
 					}
@@ -98,7 +101,7 @@ func TestViewsNeverChange(t *testing.T) {
 						e.CreateRevision = old.CreateRevision
 					}
 					state[k] = e
-					c.Events = append(c.Events, store.Event{Entry: e})
+					c.Events = append(c.Events, store.Event{Entry: &e})
 				}
 				commits = append(commits, c)
 				revision++
@@ -137,11 +140,11 @@ func TestWhatCannotBeApplied(t *testing.T) {
 		"no epoch record":             {Key: "/e", Value: []byte{0xff}},
 	} {
 		e.CreateRevision, e.ModRevision = 7, 7
-		_, _, err := NewBuilder().Apply([]store.Commit{{Revision: 7, Events: []store.Event{{Entry: e}}}})
+		_, _, err := NewBuilder().Apply([]store.Commit{{Revision: 7, Events: []store.Event{{Entry: &e}}}})
 		if err == nil || !strings.Contains(err.Error(), e.Key) || !strings.Contains(err.Error(), "revision 7") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := NewBuilder().Restore(7, func(yield func(store.Entry) bool) { yield(e) }); err == nil {
+		if _, err := NewBuilder().Restore(7, func(yield func(*store.Entry) bool) { yield(&e) }); err == nil {
 			t.Errorf("%s is loaded", name)
 		}
 	}

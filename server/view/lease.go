@@ -3,6 +3,7 @@ package view
 import (
 	"time"
 
+	"github.com/muster-registry/muster/server/internal/entrymap"
 	"github.com/muster-registry/muster/server/record"
 	"github.com/muster-registry/muster/server/store"
 )
@@ -13,10 +14,17 @@ type Lease store.Entry
 
 // NewLease makes a lease of an entry of the store, or says why it is none.
 func NewLease(e *store.Entry) (*Lease, error) {
-	if _, err := record.DecodeLease(e.Value); err != nil {
+	if err := record.CheckLease(e.Value); err != nil {
 		return nil, err
 	}
 	return (*Lease)(e), nil
+}
+
+// findLease finds a lease by its id, or returns nil.
+func findLease[ID string | []byte](leases *entrymap.Map, id ID) *Lease {
+	var room [64]byte
+	key := append(append(room[:0], record.LeasePrefix...), id...)
+	return (*Lease)(leases.GetHashed(entrymap.HashBytes(key), key))
 }
 
 // ID is its secret name.
@@ -27,7 +35,7 @@ func (l *Lease) Incarnation() uint64 { return l.CreateRevision }
 
 // TTL is its time to live.
 func (l *Lease) TTL() time.Duration {
-	return time.Duration(l.Record().GetTtlMs()) * time.Millisecond
+	return time.Duration(record.LeaseTTLMs(l.Value)) * time.Millisecond
 }
 
 // Record is what it holds, decoded anew at each call.

@@ -11,7 +11,9 @@ import (
 	"github.com/tidwall/btree"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
+	"github.com/muster-registry/muster/server/internal/entrymap"
 	"github.com/muster-registry/muster/server/record"
+	"github.com/muster-registry/muster/server/store"
 )
 
 // State is a service's state as an entry of views. It is immutable.
@@ -32,7 +34,11 @@ type Service struct {
 	Digest uint64
 	Count  uint64
 
-	instances btree.Map[string, *Instance]
+	instances btree.BTreeG[*Instance]
+}
+
+func newService(n record.ServiceName) *Service {
+	return &Service{Name: n, instances: *btree.NewBTreeGOptions(before, btree.Options{NoLocks: true})}
 }
 
 // Len is the number of instances.
@@ -40,13 +46,13 @@ func (s *Service) Len() int { return s.instances.Len() }
 
 // Instance finds an instance by id, or returns nil.
 func (s *Service) Instance(id string) *Instance {
-	in, _ := s.instances.Get(id)
+	in, _ := s.instances.Get(&Instance{entry: &store.Entry{Key: record.InstanceName{ServiceName: s.Name, ID: id}.Key()}})
 	return in
 }
 
 // Instances yields the instances in the order of their ids.
 func (s *Service) Instances(yield func(*Instance) bool) {
-	s.instances.Scan(func(_ string, in *Instance) bool { return yield(in) })
+	s.instances.Scan(yield)
 }
 
 // View is everything that is registered, at one revision.
@@ -57,7 +63,7 @@ type View struct {
 	EpochRevision uint64
 
 	services  btree.Map[string, *Service]
-	leases    btree.Map[string, *Lease]
+	leases    entrymap.Map
 	instances int
 }
 
@@ -83,13 +89,12 @@ func (v *View) Instance(n record.InstanceName) *Instance {
 
 // Lease finds a lease, or returns nil.
 func (v *View) Lease(id string) *Lease {
-	l, _ := v.leases.Get(id)
-	return l
+	return findLease(&v.leases, id)
 }
 
-// AllLeases yields every lease.
+// AllLeases yields every lease, in no particular order.
 func (v *View) AllLeases(yield func(*Lease) bool) {
-	v.leases.Scan(func(_ string, l *Lease) bool { return yield(l) })
+	v.leases.All(func(e *store.Entry) bool { return yield((*Lease)(e)) })
 }
 
 // ServicesFrom yields services in the order of (namespace, service), beginning

@@ -137,7 +137,7 @@ func appendAll(b *testing.B, c *committer, entries int) {
 		commit := store.Commit{Revision: c.state.revision + 1}
 		for j := i; j < min(i+batch, entries); j++ {
 			e := store.Entry{Key: benchKey(j), Value: value, CreateRevision: commit.Revision, ModRevision: commit.Revision}
-			commit.Events = append(commit.Events, store.Event{Entry: e})
+			commit.Events = append(commit.Events, store.Event{Entry: &e})
 		}
 		if _, err := c.log.append([]store.Commit{commit}); err != nil {
 			b.Fatal(err)

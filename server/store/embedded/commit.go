@@ -57,9 +57,9 @@ type change struct {
 	deleted  bool
 }
 
-// changes calls do for each event of the frame, in order. An error of do ends
-// it; what was done by then stays done.
-func (f *frame) changes(do func(change) error) error {
+// changes calls do for each event of the frame, in order. After an error, do
+// was called for those before what makes no sense.
+func (f *frame) changes(do func(change)) error {
 	r := reader{b: f.payload}
 	for i := range f.commits {
 		for events := r.uvarint(); events > 0 && !r.failed; events-- {
@@ -73,9 +73,7 @@ func (f *frame) changes(do func(change) error) error {
 			if r.failed || len(c.key) == 0 || (kind != kindPut && kind != kindDeletion) {
 				return errPayload
 			}
-			if err := do(c); err != nil {
-				return err
-			}
+			do(c)
 		}
 	}
 	if r.failed || len(r.b) != 0 {

@@ -17,24 +17,23 @@ const testSalt = 0x0123456789abcdef
 func sampleCommits() []store.Commit {
 	return []store.Commit{
 		{Revision: 41, Events: []store.Event{
-			{Entry: store.Entry{Key: "/i/default/a/1", Value: []byte("one"), CreateRevision: 41, ModRevision: 41}},
-			{Entry: store.Entry{Key: "/i/default/a/2", CreateRevision: 7, ModRevision: 9}, Deleted: true},
+			{Entry: &store.Entry{Key: "/i/default/a/1", Value: []byte("one"), CreateRevision: 41, ModRevision: 41}},
+			{Entry: &store.Entry{Key: "/i/default/a/2", CreateRevision: 7, ModRevision: 9}, Deleted: true},
 		}, Notes: [][]byte{[]byte("not kept")}},
 		{Revision: 42, Events: []store.Event{
-			{Entry: store.Entry{Key: "/l/1", Value: bytes.Repeat([]byte{0xff}, 600), CreateRevision: 5, ModRevision: 42}},
+			{Entry: &store.Entry{Key: "/l/1", Value: bytes.Repeat([]byte{0xff}, 600), CreateRevision: 5, ModRevision: 42}},
 		}},
 	}
 }
 
 // collect reads a frame back, in a form that can be compared.
 func collect(f *frame) (got []string, err error) {
-	err = f.changes(func(c change) error {
+	err = f.changes(func(c change) {
 		s := string(c.key) + "=" + string(c.value)
 		if c.deleted {
 			s = string(c.key) + " deleted"
 		}
 		got = append(got, s)
-		return nil
 	})
 	return got, err
 }
@@ -72,10 +71,10 @@ func TestBoundIsAnUpperBound(t *testing.T) {
 	} {
 		c := store.Commit{Revision: 1}
 		for _, p := range m.Puts {
-			c.Events = append(c.Events, store.Event{Entry: store.Entry{Key: p.Key, Value: p.Value}})
+			c.Events = append(c.Events, store.Event{Entry: &store.Entry{Key: p.Key, Value: p.Value}})
 		}
 		for _, k := range m.Deletes {
-			c.Events = append(c.Events, store.Event{Entry: store.Entry{Key: k}, Deleted: true})
+			c.Events = append(c.Events, store.Event{Entry: &store.Entry{Key: k}, Deleted: true})
 		}
 		if n := len(appendCommit(nil, &c)); n > boundOf(&m) {
 			t.Errorf("a mutation takes %d bytes, its bound is %d", n, boundOf(&m))
@@ -124,7 +123,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 		if loaded.segment != 3 || loaded.bytes != disk.Used() || got.revision != 900 || got.bytes != want.bytes {
 			t.Errorf("got %+v, revision %d, %d bytes", loaded, got.revision, got.bytes)
 		}
-		a, b := want.entries.Values(), got.entries.Values()
+		a, b := sorted(&want.entries, nil), sorted(&got.entries, nil)
 		for i := range a {
 			if i >= len(b) || !sameEntry(*a[i], *b[i]) {
 				t.Fatalf("entry %d differs", i)

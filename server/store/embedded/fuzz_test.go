@@ -24,11 +24,10 @@ func FuzzFrame(f *testing.F) {
 			fr = frame{revision: 1, commits: 1 + uint32(b[12]), payload: b[frameHeader:]}
 		}
 		commits := make([]store.Commit, fr.commits)
-		if fr.changes(func(c change) error {
-			e := store.Event{Entry: store.Entry{Key: string(c.key), Value: c.value}, Deleted: c.deleted}
+		if fr.changes(func(c change) {
+			e := store.Event{Entry: &store.Entry{Key: string(c.key), Value: c.value}, Deleted: c.deleted}
 			commit := &commits[c.revision-fr.revision]
 			commit.Events = append(commit.Events, e)
-			return nil
 		}) != nil {
 			return
 		}
@@ -102,7 +101,7 @@ func FuzzSnapshot(f *testing.F) {
 		raw <- block{content: b}
 		close(raw)
 		for _, blocks := range []chan block{r.out, raw} {
-			if err := (&state{}).load(blocks, "/snapshot", 900); err != nil && !errors.Is(err, ErrDamaged) {
+			if err := (&state{}).load(blocks, "/snapshot", 900, nil); err != nil && !errors.Is(err, ErrDamaged) {
 				t.Fatalf("got %v, want ErrDamaged", err)
 			}
 		}

@@ -24,17 +24,15 @@ type recorder struct {
 	problems []string
 }
 
-func (r *recorder) Restore(revision uint64, entries iter.Seq[store.Entry]) error {
+func (r *recorder) Restore(revision uint64, entries iter.Seq[*store.Entry]) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.revision, r.entries = revision, make(map[string]store.Entry)
-	last := ""
 	for e := range entries {
-		if e.Key <= last {
-			r.problems = append(r.problems, fmt.Sprintf("restored %q after %q", e.Key, last))
+		if _, twice := r.entries[e.Key]; twice {
+			r.problems = append(r.problems, fmt.Sprintf("restored %q twice", e.Key))
 		}
-		last = e.Key
-		r.entries[e.Key] = e
+		r.entries[e.Key] = *e
 	}
 	return nil
 }
@@ -52,7 +50,7 @@ func (r *recorder) Apply(commits []store.Commit) {
 			if e.Deleted {
 				delete(r.entries, e.Key)
 			} else {
-				r.entries[e.Key] = e.Entry
+				r.entries[e.Key] = *e.Entry
 			}
 		}
 	}

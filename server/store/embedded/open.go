@@ -100,14 +100,9 @@ func recoverState(o *Options, dir *listing, cluster clusterID) (*recovered, erro
 			return nil, err
 		}
 	}
-	// Of the segments, one or two are not used yet.
-	if full := int64(len(dir.segments)) - 2; full*o.SegmentBytes > r.snapshot.bytes/4 {
-		r.state.buildIndex()
-	}
 	p := &replayer{fs: o.fs, dir: dir, cluster: cluster, state: r.state}
 	err := p.replay(r.snapshot.segment)
 	r.tail = &p.tail
-	r.state.index = nil
 	if err == nil {
 		err = r.tail.makeDurable(o.Logger)
 	}

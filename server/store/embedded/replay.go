@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/muster-registry/muster/server/store/embedded/internal/vfs"
 )
@@ -49,16 +50,17 @@ func (r *replayer) replay(first uint64) error {
 	if err != nil {
 		return err
 	}
-	var buf []byte
-	for _, number := range numbers {
-		var s *segment
-		s, buf, err = loadSegment(r.fs, r.dir, r.cluster, number, buf)
-		if err != nil {
+	ahead := readAhead(r.fs, r.dir, r.cluster, numbers)
+	defer ahead.close()
+	for range numbers {
+		l := <-ahead.segments
+		if l.err != nil {
+			return l.err
+		}
+		if err := r.segment(l.segment, l.content); err != nil {
 			return err
 		}
-		if err := r.segment(s, buf); err != nil {
-			return err
-		}
+		ahead.free <- l.content
 	}
 	if r.expected <= r.base {
 		return damaged(r.tail.segment.path, r.tail.offset,
@@ -121,21 +123,26 @@ func (r *replayer) segment(s *segment, b []byte) error {
 // where they end, and the last one of them.
 func (r *replayer) frames(s *segment, b []byte) (end int64, last []byte, err error) {
 	end = sectorBytes
+	var news []placed
 	for end < s.size {
 		f, ok := validFrame(b[end:], s.salt)
 		if !ok {
 			break
 		}
-		if err := r.frame(s, end, &f); err != nil {
+		if err := r.follows(s, end, &f); err != nil {
 			return end, nil, err
+		}
+		if f.last() > r.base {
+			news = append(news, placed{f, end})
 		}
 		last = b[end:min(end+f.bytes(), s.size)]
 		end += f.bytes()
 	}
-	return end, last, nil
+	return end, last, r.apply(s, news)
 }
 
-func (r *replayer) frame(s *segment, off int64, f *frame) error {
+// follows tells whether a frame may come after those before it.
+func (r *replayer) follows(s *segment, off int64, f *frame) error {
 	switch {
 	case r.expected == 0 && f.revision > r.base+1:
 		return damaged(s.path, off, "the log begins with revision %d here, the snapshot needs it from %d on", f.revision, r.base+1)
@@ -145,14 +152,37 @@ func (r *replayer) frame(s *segment, off int64, f *frame) error {
 		return damaged(s.path, off, "a frame holds revisions %d to %d, but the snapshot was taken at %d", f.revision, f.last(), r.base)
 	}
 	r.expected = f.last() + 1
-	if f.last() <= r.base {
+	return nil
+}
+
+// placed is a frame and where it is in its segment.
+type placed struct {
+	frame
+	offset int64
+}
+
+// apply brings the state forward by frames. Each part of it goes through all
+// of them, and takes the changes that concern it.
+func (r *replayer) apply(s *segment, frames []placed) error {
+	if len(frames) == 0 {
 		return nil
 	}
-	if err := f.changes(func(c change) error { r.state.replay(c); return nil }); err != nil {
-		return damaged(s.path, off, "%v", err)
+	var bad atomic.Pointer[placed] // all parts come to the same one
+	r.state.parallel(0, func(p *part) {
+		for i := range frames {
+			if frames[i].changes(p.replay) != nil {
+				bad.Store(&frames[i])
+				return
+			}
+		}
+	})
+	if f := bad.Load(); f != nil {
+		return damaged(s.path, f.offset, "%v", errPayload)
 	}
-	r.state.revision = f.last()
-	r.tail.bytes += f.bytes()
+	for i := range frames {
+		r.tail.bytes += frames[i].bytes()
+	}
+	r.state.revision = frames[len(frames)-1].last()
 	return nil
 }
 

@@ -75,24 +75,23 @@ func writeSnapshot(fs vfs.FS, dir *listing, cluster clusterID, s *state, segment
 }
 
 func (w *snapshotWriter) state(s *state) error {
-	var err error
-	s.entries.Scan(func(_ string, e *store.Entry) bool {
+	for _, e := range sorted(&s.entries, w.stop) {
 		w.block = appendEntry(w.block, e)
 		if len(w.block) >= blockHeader+blockBytes {
-			err = w.flush()
+			if err := w.flush(); err != nil {
+				return err
+			}
 		}
-		return err == nil
-	})
-	if err == nil && len(w.block) > blockHeader {
-		err = w.flush()
 	}
-	if err == nil {
-		err = w.flush() // the empty block at the end
+	if len(w.block) > blockHeader {
+		if err := w.flush(); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = w.file.Sync()
+	if err := w.flush(); err != nil { // the empty block, at the end
+		return err
 	}
-	return err
+	return w.file.Sync()
 }
 
 func (w *snapshotWriter) flush() error {

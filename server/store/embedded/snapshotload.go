@@ -4,9 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/muster-registry/muster/server/store"
 	"github.com/muster-registry/muster/server/store/embedded/internal/vfs"
 )
 
@@ -47,10 +45,11 @@ func decodeSnapshot(f vfs.File, path string, cluster clusterID, revision uint64,
 	case h.fields[0] != revision || revision == 0:
 		return loadedSnapshot{}, damaged(path, 0, "it says that it is of revision %d, its name says %d", h.fields[0], revision)
 	}
-	r := &blockReader{file: f, path: path, size: size, offset: sectorBytes, out: make(chan block, blocksAhead), stop: make(chan struct{})}
+	r := &blockReader{file: f, path: path, size: size, offset: sectorBytes, out: make(chan block, blocksAhead),
+		stop: make(chan struct{}), free: make(chan []byte, 2*blocksAhead)}
 	binary.LittleEndian.PutUint64(r.seed[:], revision)
 	go r.run()
-	err = s.load(r.out, path, revision)
+	err = s.load(r.out, path, revision, r.free)
 	close(r.stop)
 	for range r.out { // until the reader has ended
 	}
@@ -80,6 +79,7 @@ func snapshotHeader(f vfs.File, size int64, path string) (header, error) {
 type block struct {
 	content []byte
 	offset  int64
+	index   int
 	err     error
 }
 
@@ -91,13 +91,15 @@ type blockReader struct {
 	seed   [16]byte
 	out    chan block
 	stop   chan struct{}
+	free   chan []byte // contents that were decoded, to be used again
 }
 
 func (r *blockReader) run() {
 	defer close(r.out)
-	for index := uint64(0); ; index++ {
-		binary.LittleEndian.PutUint64(r.seed[8:], index)
+	for index := 0; ; index++ {
+		binary.LittleEndian.PutUint64(r.seed[8:], uint64(index))
 		b := r.next()
+		b.index = index
 		select {
 		case r.out <- b:
 		case <-r.stop:
@@ -121,7 +123,7 @@ func (r *blockReader) next() block {
 	if length > maxBlock || length > r.size-r.offset-blockHeader {
 		return block{err: damaged(r.path, r.offset, "a block has the impossible length %d", length)}
 	}
-	b := block{content: make([]byte, length), offset: r.offset + blockHeader}
+	b := block{content: r.room(length), offset: r.offset + blockHeader}
 	if length > 0 {
 		if _, err := r.file.ReadAt(b.content, b.offset); err != nil {
 			return block{err: err}
@@ -137,33 +139,14 @@ func (r *blockReader) next() block {
 	return b
 }
 
-// load fills the state with the entries of all blocks.
-func (s *state) load(blocks <-chan block, path string, revision uint64) error {
-	var last string
-	for b := range blocks {
-		if b.err != nil {
-			return b.err
+// room is memory for a block.
+func (r *blockReader) room(length int64) []byte {
+	select {
+	case b := <-r.free:
+		if int64(cap(b)) >= length {
+			return b[:length]
 		}
-		r := reader{b: b.content}
-		for len(r.b) > 0 {
-			e := r.entry()
-			if r.failed || e.CreateRevision == 0 || e.ModRevision < e.CreateRevision || e.ModRevision > revision || strings.Compare(e.Key, last) <= 0 {
-				return damaged(path, b.offset, "a block passes its checksum, but its content makes no sense")
-			}
-			last = e.Key
-			s.bytes += entryBytes(e)
-			s.entries.Load(e.Key, e)
-		}
+	default:
 	}
-	return nil
-}
-
-// entry reads an entry. Its value is a part of what is read: entries are
-// small and many, and blocks not much larger than what they hold.
-func (r *reader) entry() *store.Entry {
-	e := &store.Entry{Key: string(r.bytes())}
-	e.CreateRevision = r.uvarint()
-	e.ModRevision = r.uvarint()
-	e.Value = r.bytes()
-	return e
+	return make([]byte, length, max(length, blockBytes+blockBytes/8))
 }

@@ -62,13 +62,14 @@ func (d *Disk) Revision() uint64 {
 }
 
 // Entries are the durable entries, in key order.
-func (d *Disk) Entries() []store.Entry {
+func (d *Disk) Entries() []*store.Entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	keys := slices.Sorted(maps.Keys(d.entries))
-	entries := make([]store.Entry, len(keys))
+	entries := make([]*store.Entry, len(keys))
 	for i, k := range keys {
-		entries[i] = d.entries[k]
+		e := d.entries[k]
+		entries[i] = &e
 	}
 	return entries
 }
@@ -88,7 +89,7 @@ func (d *Disk) write(commits []store.Commit) {
 			if e.Deleted {
 				delete(d.entries, e.Key)
 			} else {
-				d.entries[e.Key] = e.Entry
+				d.entries[e.Key] = *e.Entry
 			}
 		}
 	}

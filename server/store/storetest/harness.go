@@ -139,23 +139,21 @@ func (w *watcher) state() map[string]store.Entry {
 }
 
 // Restore implements store.Applier.
-func (w *watcher) Restore(revision uint64, entries iter.Seq[store.Entry]) error {
+func (w *watcher) Restore(revision uint64, entries iter.Seq[*store.Entry]) error {
 	w.enter()
 	defer w.busy.Store(false)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.restored++
 	w.revision, w.entries = revision, make(map[string]store.Entry)
-	last := ""
 	for e := range entries {
-		if e.Key <= last {
-			w.problemLocked("restored key %q after %q", e.Key, last)
+		if _, twice := w.entries[e.Key]; twice || e.Key == "" {
+			w.problemLocked("restored key %q twice", e.Key)
 		}
 		if e.CreateRevision == 0 || e.ModRevision < e.CreateRevision || e.ModRevision > revision {
 			w.problemLocked("restored %q with revisions %d, %d at %d", e.Key, e.CreateRevision, e.ModRevision, revision)
 		}
-		last = e.Key
-		w.entries[e.Key] = e
+		w.entries[e.Key] = *e
 	}
 	return nil
 }
@@ -194,7 +192,7 @@ func (w *watcher) applyLocked(c store.Commit) {
 func (w *watcher) eventLocked(revision uint64, e *store.Event, old *store.Entry) {
 	if e.Deleted {
 		if old.ModRevision == 0 || e.ModRevision != old.ModRevision || e.CreateRevision != old.CreateRevision || e.Value != nil {
-			w.problemLocked("commit %d deletes %+v, which was %+v", revision, e.Entry, *old)
+			w.problemLocked("commit %d deletes %+v, which was %+v", revision, *e.Entry, *old)
 		}
 		delete(w.entries, e.Key)
 		return
@@ -204,9 +202,9 @@ func (w *watcher) eventLocked(revision uint64, e *store.Event, old *store.Entry)
 		created = revision
 	}
 	if e.ModRevision != revision || e.CreateRevision != created {
-		w.problemLocked("commit %d writes %+v, which was %+v", revision, e.Entry, *old)
+		w.problemLocked("commit %d writes %+v, which was %+v", revision, *e.Entry, *old)
 	}
-	w.entries[e.Key] = e.Entry
+	w.entries[e.Key] = *e.Entry
 }
 
 func (w *watcher) enter() {

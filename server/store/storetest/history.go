@@ -26,8 +26,8 @@ func eventsOfACommit(t *testing.T, s *started) {
 	})
 	h := s.history()
 	want := []store.Event{
-		{Entry: store.Entry{Key: "/kept", Value: []byte("2"), CreateRevision: first, ModRevision: second}},
-		{Entry: store.Entry{Key: "/gone", CreateRevision: first, ModRevision: first}, Deleted: true},
+		{Entry: &store.Entry{Key: "/kept", Value: []byte("2"), CreateRevision: first, ModRevision: second}},
+		{Entry: &store.Entry{Key: "/gone", CreateRevision: first, ModRevision: first}, Deleted: true},
 	}
 	if d := cmp.Diff(want, h[len(h)-1].Events); d != "" {
 		t.Errorf("events of the second commit (-want +got):\n%s", d)
@@ -142,7 +142,7 @@ func checkHistory(t *testing.T, state map[string]store.Entry, history []store.Co
 			if e.Deleted {
 				delete(state, e.Key)
 			} else {
-				state[e.Key] = e.Entry
+				state[e.Key] = *e.Entry
 			}
 		}
 	}
@@ -212,7 +212,7 @@ type refuser struct{ watcher }
 var errRefused = errors.New("refused by the applier")
 
 // Restore implements store.Applier.
-func (*refuser) Restore(uint64, iter.Seq[store.Entry]) error { return errRefused }
+func (*refuser) Restore(uint64, iter.Seq[*store.Entry]) error { return errRefused }
 
 func refusedRestore(t *testing.T, s store.Store) {
 	if err := s.Start(&refuser{}); !errors.Is(err, errRefused) {

@@ -13,8 +13,8 @@ import (
 
 type ignore struct{}
 
-func (ignore) Restore(uint64, iter.Seq[store.Entry]) error { return nil }
-func (ignore) Apply([]store.Commit)                        {}
+func (ignore) Restore(uint64, iter.Seq[*store.Entry]) error { return nil }
+func (ignore) Apply([]store.Commit)                         {}
 
 func create(key string) store.Mutation {
 	return store.Mutation{

@@ -95,14 +95,15 @@ func (b *Batch) write(c *store.Commit, m *store.Mutation) {
 		if k.entry.CreateRevision == 0 {
 			k.entry.CreateRevision = b.revision
 		}
-		c.Events = append(c.Events, store.Event{Entry: k.entry})
+		written := k.entry
+		c.Events = append(c.Events, store.Event{Entry: &written})
 	}
 	for _, name := range m.Deletes {
 		k := b.key(name)
 		k.writtenAt = b.revision
 		gone := k.entry
 		gone.Value = nil
-		c.Events = append(c.Events, store.Event{Entry: gone, Deleted: true})
+		c.Events = append(c.Events, store.Event{Entry: &gone, Deleted: true})
 		k.entry = store.Entry{Key: k.entry.Key}
 	}
 	if m.Note != nil {

@@ -73,7 +73,7 @@ func TestChainOnOneKey(t *testing.T) {
 	}
 	want := store.Commit{
 		Revision: 4,
-		Events:   []store.Event{{Entry: store.Entry{Key: "a", CreateRevision: 1, ModRevision: 3}, Deleted: true}},
+		Events:   []store.Event{{Entry: &store.Entry{Key: "a", CreateRevision: 1, ModRevision: 3}, Deleted: true}},
 		Notes:    [][]byte{[]byte("n")},
 	}
 	if d := cmp.Diff(want, x.Commits()[3]); d != "" {
