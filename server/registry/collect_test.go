@@ -5,7 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/record"
@@ -14,14 +14,18 @@ import (
 // register registers one instance for an hour.
 func register(t *testing.T, r *Registry, service, id, request string) *musterv1.Lease {
 	t.Helper()
-	res, err := r.Register(t.Context(), &musterv1.RegisterRequest{
-		Instances: []*musterv1.Instance{{Namespace: "shop", Service: service, InstanceId: id, Lifecycle: musterv1.Lifecycle_LIFECYCLE_SERVING}},
-		Ttl:       durationpb.New(time.Hour), RequestId: request,
+	in := &musterv1.Instance{Namespace: "shop", Service: service, InstanceId: id, Lifecycle: musterv1.Lifecycle_LIFECYCLE_SERVING}
+	body, err := proto.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := r.Register(t.Context(), &Registration{
+		Instances: []Registrant{{Name: nameOf(in), Body: body}}, TTL: time.Hour, RequestID: request,
 	}, Caller{})
 	if err != nil {
 		t.Fatalf("register %s: %v", id, err)
 	}
-	return res.GetLease()
+	return &musterv1.Lease{LeaseId: g.LeaseID, Incarnation: g.Incarnation, Epoch: g.Epoch}
 }
 
 // TestServicesAreForgottenAfterSevenEmptyDays, no sooner, and not while they

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -30,42 +29,63 @@ type Caller struct {
 	Traceparent string
 }
 
-// Register registers instances under one new lease. The request has been
-// validated and normalised.
-func (r *Registry) Register(ctx context.Context, req *musterv1.RegisterRequest, c Caller) (*musterv1.RegisterResponse, error) {
-	g := &registering{req: req, leaseID: newLeaseID(), now: time.Now()}
+// Registration is what is to be registered. It has been validated and
+// normalised.
+type Registration struct {
+	Instances []Registrant
+	TTL       time.Duration
+	RequestID string
+	// Claim is the request, if it claims what an earlier lease holds.
+	Claim *musterv1.RegisterRequest
+}
+
+// Registrant is one instance to be registered.
+type Registrant struct {
+	Name record.InstanceName
+	// Body is the instance, encoded, but for SelfHealth and for what the server
+	// adds. It is read until Register returns.
+	Body       []byte
+	SelfHealth *musterv1.SelfHealth
+}
+
+// Granted is a lease as its holder is told of it.
+type Granted struct {
+	LeaseID            string
+	Incarnation, Epoch uint64
+	TTL                time.Duration
+}
+
+// Register registers instances under one new lease.
+func (r *Registry) Register(ctx context.Context, req *Registration, c Caller) (Granted, error) {
+	key := newLeaseKey()
+	g := &registering{req: req, leaseKey: key, leaseID: record.LeaseID(key), now: time.Now()}
 	revision, err := r.change(ctx, g.decide)
 	if err != nil {
-		return nil, err
+		return Granted{}, err
 	}
-	g.entry.CreateRevision, g.entry.ModRevision = revision, revision
-	l := (*view.Lease)(&g.entry)
-	if g.retryOf != nil {
-		l = g.retryOf
+	granted := Granted{LeaseID: g.leaseID, Incarnation: revision, Epoch: g.epoch, TTL: req.TTL}
+	if l := g.retryOf; l != nil {
+		granted = Granted{LeaseID: l.ID(), Incarnation: l.Incarnation(), Epoch: l.Record().GetEpoch(), TTL: l.TTL()}
 		// The answer to a retry promises a TTL from when the retry was sent.
-		if r.leases.Confirm(l.ID(), time.Now()) != lease.Confirmed {
-			return nil, fault.New(musterv1.ErrorReason_ERROR_REASON_CONFLICT,
+		if r.leases.Confirm(granted.LeaseID, time.Now()) != lease.Confirmed {
+			return Granted{}, fault.New(musterv1.ErrorReason_ERROR_REASON_CONFLICT,
 				"the first attempt made a lease that is expiring at this moment; try again")
 		}
 	}
 	for _, in := range g.takenOver {
 		r.log.Info("instance taken over", "instance", in.String(), "from_incarnation", in.Incarnation,
-			"incarnation", l.Incarnation(), "actor", c.Actor)
+			"incarnation", granted.Incarnation, "actor", c.Actor)
 	}
-	rec := l.Record()
-	return &musterv1.RegisterResponse{
-		Lease: &musterv1.Lease{
-			LeaseId: l.ID(), Incarnation: l.Incarnation(), Epoch: rec.GetEpoch(), Ttl: durationpb.New(ttl(l)),
-		},
-		ClusterId: r.ClusterID(), Epoch: rec.GetEpoch(), Revision: l.Incarnation(),
-	}, nil
+	return granted, nil
 }
 
-func newLeaseID() string {
+// newLeaseKey is the key of a lease with a new secret id.
+func newLeaseKey() string {
 	var b [16]byte
 	// crypto/rand.Read never fails since Go 1.24.
 	_, _ = rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+	var id [2 * len(b)]byte
+	return record.LeaseKey(string(hex.AppendEncode(id[:0], b[:])))
 }
 
 // newTag is random and not zero.
@@ -73,14 +93,30 @@ func newTag() uint64 { return mathrand.Uint64() | 1 }
 
 // registering is one Register call being decided.
 type registering struct {
-	req     *musterv1.RegisterRequest
-	leaseID string
-	now     time.Time
+	req               *Registration
+	leaseKey, leaseID string
+	now               time.Time
 
 	// Results of the last decision.
-	entry     store.Entry // the lease, without its revisions
+	present   []*view.Instance // for each instance, what has its name now, or nil
+	epoch     uint64
 	retryOf   *view.Lease
 	takenOver []*view.Instance
+
+	mutation store.Mutation
+	// Memory for the mutation of one instance, which most are.
+	guards  [3]store.Guard
+	puts    [3]store.Put
+	keys    [1]string
+	entries [1]*view.Instance
+}
+
+// claims is what the request claims by.
+func (g *registering) claims() *musterv1.RegisterRequest {
+	if g.req.Claim != nil {
+		return g.req.Claim
+	}
+	return &musterv1.RegisterRequest{RequestId: g.req.RequestID}
 }
 
 // claim is what the rules of Register say of one instance.
@@ -124,33 +160,45 @@ func newer(p *musterv1.PreviousLease, present *view.Lease) bool {
 }
 
 func (g *registering) decide(v *view.View) (*store.Mutation, error) {
-	g.retryOf, g.takenOver = nil, nil
+	g.retryOf, g.takenOver, g.epoch = nil, nil, v.Epoch
 	replaced, err := g.judgeAll(v)
 	if err != nil || g.retryOf != nil {
 		return nil, err
 	}
-	m := &store.Mutation{}
-	lease := &record.Lease{
-		TtlMs: uint64(g.req.GetTtl().AsDuration().Milliseconds()), RequestId: g.req.GetRequestId(), Epoch: v.Epoch,
+	n := len(g.req.Instances)
+	keys := g.keys[:0]
+	// What a store was given is the store's: another attempt needs memory anew.
+	g.mutation = store.Mutation{}
+	if m := &g.mutation; n == 1 && g.puts[0].Key == "" {
+		m.Guards, m.Puts = g.guards[:0], g.puts[:0]
+	} else {
+		m.Guards, m.Puts, keys = make([]store.Guard, 0, n+2), make([]store.Put, 0, n+2), make([]string, 0, n)
 	}
-	services := map[record.ServiceName]bool{}
-	for _, in := range g.req.GetInstances() {
-		name := nameOf(in)
-		lease.Instances = append(lease.Instances, name.Key())
-		putInstance(m, v.Instance(name), in, g.leaseID, g.now)
-		if !services[name.ServiceName] {
-			services[name.ServiceName] = true
-			guardService(m, v, name.ServiceName)
+	var guarded []record.ServiceName
+	for i := range g.req.Instances {
+		in := &g.req.Instances[i]
+		keys = append(keys, g.putInstance(in, g.present[i]))
+		if i > 0 && in.Name.ServiceName == g.req.Instances[i-1].Name.ServiceName || slices.Contains(guarded, in.Name.ServiceName) {
+			continue
+		}
+		guardService(&g.mutation, v, in.Name.ServiceName)
+		if n > 1 {
+			guarded = append(guarded, in.Name.ServiceName)
 		}
 	}
-	slices.Sort(lease.Instances)
-	g.entry = store.Entry{Key: record.LeaseKey(g.leaseID), Value: record.EncodeLease(lease)}
-	m.Guards = append(m.Guards, store.Guard{Key: g.entry.Key})
-	m.Puts = append(m.Puts, store.Put{Key: g.entry.Key, Value: g.entry.Value})
+	slices.Sort(keys)
+	g.putLease(keys)
 	for _, l := range replaced {
-		shrinkLease(m, l, lease.Instances)
+		shrinkLease(&g.mutation, l, keys)
 	}
-	return m, nil
+	return &g.mutation, nil
+}
+
+func (g *registering) putLease(instances []string) {
+	m := &g.mutation
+	m.Guards = append(m.Guards, store.Guard{Key: g.leaseKey})
+	m.Puts = append(m.Puts, store.Put{Key: g.leaseKey, Value: record.EncodeNewLease(
+		uint64(g.req.TTL.Milliseconds()), instances, g.req.RequestID, g.epoch)})
 }
 
 // judgeAll applies the rules to every instance, and returns the leases that
@@ -158,19 +206,20 @@ func (g *registering) decide(v *view.View) (*store.Mutation, error) {
 // became of single instances since.
 func (g *registering) judgeAll(v *view.View) (replaced []*view.Lease, err error) {
 	var exists, newer []*view.Instance
-	for _, in := range g.req.GetInstances() {
-		present := v.Instance(nameOf(in))
-		var l *view.Lease
-		if present != nil {
-			l = v.Lease(present.LeaseID())
+	g.findPresent(v)
+	for _, present := range g.present {
+		if present == nil {
+			continue
 		}
-		switch judge(l, g.req) {
+		l := v.Lease(present.LeaseID())
+		claims := g.claims()
+		switch judge(l, claims) {
 		case claimCreate:
 		case claimRetry:
 			g.retryOf, g.takenOver = l, nil
 			return nil, nil
 		case claimReplace:
-			if g.req.GetTakeOver() != nil {
+			if claims.GetTakeOver() != nil {
 				g.takenOver = append(g.takenOver, present)
 			}
 			if !slices.Contains(replaced, l) {
@@ -189,6 +238,27 @@ func (g *registering) judgeAll(v *view.View) (replaced []*view.Lease, err error)
 		return nil, alreadyExists(exists)
 	}
 	return replaced, nil
+}
+
+// findPresent finds what has the names of the instances now. A call registers
+// in one service as a rule, so that this is looked for once.
+func (g *registering) findPresent(v *view.View) {
+	g.present = g.entries[:0]
+	if n := len(g.req.Instances); n > 1 {
+		g.present = make([]*view.Instance, 0, n)
+	}
+	var s *view.Service
+	for i := range g.req.Instances {
+		name := &g.req.Instances[i].Name
+		if i == 0 || name.ServiceName != g.req.Instances[i-1].Name.ServiceName {
+			s = v.Service(name.ServiceName)
+		}
+		var in *view.Instance
+		if s != nil {
+			in = s.Instance(name.ID)
+		}
+		g.present = append(g.present, in)
+	}
 }
 
 func fenced(present *view.Instance) error {
@@ -221,29 +291,26 @@ func nameOf(in *musterv1.Instance) record.InstanceName {
 	}
 }
 
-// putInstance adds the writing of a newly registered instance.
-func putInstance(m *store.Mutation, present *view.Instance, in *musterv1.Instance, leaseID string, now time.Time) {
-	p := &musterv1.Instance{
-		Namespace: in.GetNamespace(), Service: in.GetService(), InstanceId: in.GetInstanceId(),
-		Version: in.GetVersion(), Endpoints: in.GetEndpoints(), Locality: in.GetLocality(), Weight: in.Weight,
-		Lifecycle: in.GetLifecycle(), Shard: in.GetShard(), Metadata: in.GetMetadata(),
-		Capabilities: in.GetCapabilities(), SchemaVersion: in.GetSchemaVersion(), Checks: in.GetChecks(),
-		Tag: newTag(), CreateTime: timestamppb.New(now), ModifyTime: timestamppb.New(now),
+// putInstance adds the writing of a newly registered instance, and returns its
+// key.
+func (g *registering) putInstance(in *Registrant, present *view.Instance) string {
+	r := record.Registered{
+		Body: in.Body, LeaseID: g.leaseID, Tag: newTag(), CreateTime: g.now, ModifyTime: g.now,
 	}
-	if sh := in.GetSelfHealth(); sh != nil {
-		p.HealthSlots, _ = health.Set(nil, selfSlot(sh, now))
+	if in.SelfHealth != nil {
+		r.HealthSlots, _ = health.Set(nil, selfSlot(in.SelfHealth, g.now))
 	}
-	p.Health = health.Verdict(p.GetHealthSlots())
+	r.Health = health.Verdict(r.HealthSlots)
 	var mod uint64
+	key := in.Name.Key()
 	if present != nil {
-		mod = present.ModifyRevision()
-		p.CreateTime = present.Proto().GetCreateTime()
+		mod, key = present.ModifyRevision(), present.Key()
+		r.CreateTime = present.Proto().GetCreateTime().AsTime()
 	}
-	key := nameOf(in).Key()
+	m := &g.mutation
 	m.Guards = append(m.Guards, store.Guard{Key: key, Revision: mod})
-	m.Puts = append(m.Puts, store.Put{
-		Key: key, Value: record.Instance{Public: record.EncodePublic(p), LeaseID: leaseID}.Encode(),
-	})
+	m.Puts = append(m.Puts, store.Put{Key: key, Value: r.Encode()})
+	return key
 }
 
 func selfSlot(sh *musterv1.SelfHealth, now time.Time) *musterv1.HealthSlot {

@@ -3,28 +3,15 @@ package rpc
 import (
 	"context"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/validate"
 )
 
+// registration serves RegistrationService. Register reads its request by itself
+// and is not among the methods that the generated code knows (see register.go).
 type registration struct {
 	*Service
 	musterv1.UnimplementedRegistrationServiceServer
-}
-
-// Register registers instances.
-func (s registration) Register(ctx context.Context, req *musterv1.RegisterRequest) (*musterv1.RegisterResponse, error) {
-	if err := s.check.Register(req); err != nil {
-		return nil, toStatus(err)
-	}
-	for _, in := range req.GetInstances() {
-		validate.Normalise(in)
-	}
-	req.Ttl = durationpb.New(validate.TTL(req.GetTtl()))
-	res, err := s.registry.Register(ctx, req, callerOf(ctx))
-	return res, toStatus(err)
 }
 
 // Update changes an instance.

@@ -61,7 +61,10 @@ func New(o Options) *Service {
 
 // RegisterOn registers the services with a gRPC server.
 func (s *Service) RegisterOn(g *grpc.Server) {
-	musterv1.RegisterRegistrationServiceServer(g, registration{Service: s})
+	r := registration{Service: s}
+	g.RegisterService(withHandlers(musterv1.RegistrationService_ServiceDesc, map[string]grpc.MethodHandler{
+		"Register": handlerOf(musterv1.RegistrationService_Register_FullMethodName, r.register),
+	}), r)
 	d := discovery{Service: s}
 	g.RegisterService(withHandlers(musterv1.DiscoveryService_ServiceDesc, map[string]grpc.MethodHandler{
 		"Lookup": handlerOf(musterv1.DiscoveryService_Lookup_FullMethodName, d.lookup),
