@@ -103,6 +103,9 @@ func (h *Hub) claimStreams(batch []delivery, now time.Time) []delivery {
 func (h *Hub) claimGroups(batch []delivery, now time.Time) []delivery {
 	for n := 0; n < visits && len(batch) < turns && h.queue.groups.len() > 0; {
 		g := h.queue.groups.front()
+		if g.visited == 0 {
+			g.order()
+		}
 		for ; g.visited < len(g.watchers) && n < visits && len(batch) < turns; n++ {
 			w := g.watchers[g.visited]
 			g.visited++

@@ -57,38 +57,44 @@ type Request struct {
 // Stream is the server's side of one Watch call. Its methods may be called
 // from any goroutine.
 type Stream struct {
-	ID     string
-	hub    *Hub
-	client Client
-	sink   Sink
-	done   chan struct{}
+	// What each delivery touches lies together: with thousands of streams, a
+	// delivery costs mostly what is not in a cache.
 
+	hub  *Hub
+	sink Sink
 	// inFlight is how many bytes wait in the transport. parked tells that the
 	// stream is to be offered to the senders when there is room again.
 	inFlight atomic.Int64
 	parked   atomic.Bool
 
-	// Guarded by hub.mu.
-	subs     map[uint32]*watcher
-	watchers map[uint64]*watcher
-	// ready are the watchers that have something to tell beside, or before,
-	// the pass of their group.
-	ready []*watcher
-	// opened answers the subscriptions that were not answered yet; nil if
-	// there are none.
-	opened *musterv1.Opened
+	// What follows is guarded by hub.mu.
+
 	// waiting tells that the stream is in the senders' queue, claimed that one
 	// of them has it. sending is whose update that is, and rest the messages
 	// of it that did not fit into the transport yet.
-	waiting, claimed bool
-	sending          *watcher
-	rest             [][]byte
+	waiting, claimed, closed bool
+	sending                  *watcher
+	rest                     [][]byte
+	// opened answers the subscriptions that were not answered yet; nil if
+	// there are none.
+	opened *musterv1.Opened
+	// ready are the watchers that have something to tell beside, or before,
+	// the pass of their group.
+	ready []*watcher
+	err   error
 	// idle is closed when the sender lets go of a stream that was closed.
-	idle   chan struct{}
-	err    error
-	closed bool
+	idle chan struct{}
+
+	subs     map[uint32]*watcher
+	watchers map[uint64]*watcher
 	// progressAt is the earliest time at which some watcher may need a Progress.
 	progressAt time.Time
+
+	// Never changed.
+
+	ID     string
+	client Client
+	done   chan struct{}
 }
 
 // watcher is one view on one stream: a cursor.
@@ -113,7 +119,9 @@ type watcher struct {
 	wantAck    bool
 	acked      uint64
 	drains     []*drain // those that wait for it
+	// progressAt is when it has been silent for long enough, which takes silence.
 	progressAt time.Time
+	silence    time.Duration
 }
 
 // Open makes a stream, whose messages the senders hand to a sink. Close must
@@ -260,7 +268,7 @@ func (h *Hub) told(w *watcher, u *update, now time.Time) *update {
 		w.base, w.held = u.to, true
 	}
 	w.pending, w.cursor, w.wantAck = nil, u.to, false
-	w.progressAt = now.Add(silence())
+	w.progressAt = now.Add(w.silence)
 	h.count(u.kind)
 	if g := w.group; g.changed > u.to && !g.comesTo(w) {
 		w.stream.enqueue(w)

@@ -85,14 +85,14 @@ func (s *Stream) subscribe(r Request, t total, now time.Time) (viewID uint64) {
 	w := s.watchers[g.viewID]
 	shared := w != nil
 	if !shared {
-		w = &watcher{stream: s, group: g}
+		w = &watcher{stream: s, group: g, silence: silence()}
 		s.watchers[g.viewID] = w
 		g.join(w)
 	}
 	w.subs++
 	s.subs[r.ID] = w
 	s.begin(w, shared, h.decide(g, r.Resume), r.Resume)
-	w.progressAt = now.Add(silence())
+	w.progressAt = now.Add(w.silence)
 	s.enqueue(w)
 	h.joinDrains(w, now)
 	return g.viewID
