@@ -109,7 +109,7 @@ func (o *options) targets() []drive.Target {
 // measure runs the sections. One that fails does not keep the others from
 // running.
 func (o *options) measure(ctx context.Context) (err error) {
-	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+	if err = os.MkdirAll(o.dir, 0o755); err != nil {
 		return fmt.Errorf("make %s: %w", o.dir, err)
 	}
 	dir, err := os.MkdirTemp(o.dir, "run-")

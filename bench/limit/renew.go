@@ -39,8 +39,10 @@ type echoStream struct {
 	received uint64
 }
 
+// Send sends a copy of the message.
 func (e *echoStream) Send() error { return e.stream.SendMsg(raw.Request(bytes.Clone(e.request))) }
 
+// Recv takes an answer and looks at its length.
 func (e *echoStream) Recv() error {
 	var reply raw.Reply
 	if e.received%raw.CheckEvery == 0 {
@@ -56,4 +58,5 @@ func (e *echoStream) Recv() error {
 	return nil
 }
 
+// Close ends the stream.
 func (e *echoStream) Close() { e.cancel() }

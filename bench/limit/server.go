@@ -68,6 +68,7 @@ var description = grpc.ServiceDesc{
 	},
 }
 
+//nolint:revive // the order of the parameters is grpc's
 func unary(srv any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	in := new(wrapperspb.BytesValue)
 	if err := decode(in); err != nil {

@@ -109,7 +109,7 @@ func measure(ctx context.Context, plan Plan, phase *atomic.Int32) (*Result, erro
 	}
 	start := time.Now()
 	phase.Store(measuring)
-	if err := wait(ctx, plan.Duration); err != nil {
+	if err = wait(ctx, plan.Duration); err != nil {
 		return nil, err
 	}
 	phase.Store(done)

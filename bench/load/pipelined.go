@@ -75,8 +75,10 @@ func (p *pipe) send(ctx context.Context) error {
 			case <-p.freed:
 			}
 		}
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return nil
+		default:
 		}
 		if err := p.stream.Send(); err != nil {
 			return err

@@ -76,6 +76,7 @@ type keepalives struct {
 	received uint64
 }
 
+// Send sends the next request with the next sequence number.
 func (k *keepalives) Send() error {
 	leases := k.requests[k.sent%uint64(len(k.requests))]
 	k.sent++
@@ -83,6 +84,7 @@ func (k *keepalives) Send() error {
 	return k.stream.SendMsg(raw.Request(append(request, leases...)))
 }
 
+// Recv takes an answer, which must not hold exceptions.
 func (k *keepalives) Recv() error {
 	var reply raw.Reply
 	var answer musterv1.KeepAliveResponse
@@ -104,4 +106,5 @@ func (k *keepalives) Recv() error {
 	return nil
 }
 
+// Close ends the stream.
 func (k *keepalives) Close() { k.cancel() }

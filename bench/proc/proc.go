@@ -4,7 +4,6 @@ package proc
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -41,8 +40,7 @@ type Process struct {
 // this process dies first. The caller must end it with Stop or Kill.
 func Start(c Command) (*Process, error) {
 	p := &Process{output: newTail(), exited: make(chan struct{})}
-	// The context must not end the child: the order in which things end is the caller's.
-	p.cmd = exec.CommandContext(context.Background(), c.Path, c.Args...)
+	p.cmd = exec.Command(c.Path, c.Args...) //nolint:noctx // the caller decides the order in which things end
 	p.cmd.Env = append(os.Environ(), c.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -71,7 +69,11 @@ func (p *Process) Exited() <-chan struct{} { return p.exited }
 func (p *Process) Err() error {
 	select {
 	case <-p.exited:
-		return fmt.Errorf("%s (pid %d) ended by itself: %v; it said: %s", p.cmd.Path, p.PID(), p.err, p.output)
+		why := "exit status 0"
+		if p.err != nil {
+			why = p.err.Error()
+		}
+		return fmt.Errorf("%s (pid %d) ended by itself: %s; it said: %s", p.cmd.Path, p.PID(), why, p.output)
 	default:
 		return nil
 	}

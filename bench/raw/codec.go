@@ -39,6 +39,7 @@ var _ encoding.CodecV2 = codec{}
 // CallOption has a call or stream use the codec.
 func CallOption() grpc.CallOption { return grpc.ForceCodecV2(codec{}) }
 
+// Marshal takes a Request, without copying it.
 func (codec) Marshal(v any) (mem.BufferSlice, error) {
 	request, ok := v.(Request)
 	if !ok {
@@ -47,6 +48,7 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.SliceBuffer(request)}, nil
 }
 
+// Unmarshal fills a *Reply.
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	reply, ok := v.(*Reply)
 	if !ok {
