@@ -151,7 +151,9 @@ func (o *options) sectionsOf(ctx context.Context, r *section.Run) error {
 			fmt.Fprintf(r.Log, "  FAILED: %v\n", err)
 			failed = errors.Join(failed, fmt.Errorf("section %s: %w", s.Name, err))
 		}
-		fmt.Fprintf(r.Log, "  %.1f s\n", time.Since(start).Seconds())
+		took := time.Since(start).Seconds()
+		r.Report.Set("time_"+s.Name+"_s", took)
+		fmt.Fprintf(r.Log, "  %.1f s\n", took)
 	}
 	return errors.Join(failed, r.CloseShared())
 }

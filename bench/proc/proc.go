@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -33,6 +34,8 @@ type Process struct {
 	exited  chan struct{}
 	err     error
 	ending  sync.Once
+	// ended tells that Stop or Kill was called.
+	ended atomic.Bool
 }
 
 // Start starts a child in a process group of its own, so that ^C reaches only
@@ -65,8 +68,11 @@ func (p *Process) Started() time.Time { return p.started }
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
 // Err says why a child ended that nobody ended, with the last of its output;
-// nil while it runs.
+// nil while it runs, and after Stop or Kill.
 func (p *Process) Err() error {
+	if p.ended.Load() {
+		return nil
+	}
 	select {
 	case <-p.exited:
 		why := "exit status 0"
@@ -82,6 +88,7 @@ func (p *Process) Err() error {
 // Stop asks the child to end, waits, and kills it if it takes too long.
 func (p *Process) Stop() error {
 	var err error
+	p.ended.Store(true)
 	p.ending.Do(func() {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		select {
@@ -98,6 +105,7 @@ func (p *Process) Stop() error {
 
 // Kill ends the child with SIGKILL, as a crash would, and waits for it.
 func (p *Process) Kill() error {
+	p.ended.Store(true)
 	err := p.cmd.Process.Kill()
 	<-p.exited
 	p.ending.Do(func() {})

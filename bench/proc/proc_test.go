@@ -100,6 +100,9 @@ func TestKill(t *testing.T) {
 	if err := p.Kill(); err != nil {
 		t.Errorf("a second kill: %v", err)
 	}
+	if err := p.Err(); err != nil {
+		t.Errorf("a child that was killed %v", err)
+	}
 }
 
 // A child that ends by itself is told with what it said.
