@@ -125,6 +125,9 @@ func (o *options) measure(ctx context.Context) (err error) {
 		Report: report.New(), Log: os.Stderr,
 	}
 	describe(r.Report, o.reps)
+	if o.quick {
+		r.Report.Note("this was a quick run: sizes are smaller than what the targets are named for")
+	}
 	start := time.Now()
 	err = o.sectionsOf(ctx, r)
 	r.Report.Set("run_s", time.Since(start).Seconds())
