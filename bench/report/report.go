@@ -3,7 +3,6 @@
 package report
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -103,13 +102,12 @@ func (r *Report) WriteJSON(path string) error {
 	return nil
 }
 
-// Median is the median of values, the lower middle of an even number of them;
-// 0 of none.
-func Median[T cmp.Ordered](values []T) T {
+// Median is the median of values: of an even number of them the middle between
+// the two in the middle; 0 of none.
+func Median(values []float64) float64 {
 	if len(values) == 0 {
-		var zero T
-		return zero
+		return 0
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[(len(sorted)-1)/2]
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }

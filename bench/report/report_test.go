@@ -108,11 +108,11 @@ func TestWriteTable(t *testing.T) {
 
 func TestMedian(t *testing.T) {
 	for _, tt := range []struct {
-		values []int
-		want   int
-	}{{nil, 0}, {[]int{3}, 3}, {[]int{9, 1}, 1}, {[]int{5, 9, 1}, 5}, {[]int{4, 3, 2, 1}, 2}} {
+		values []float64
+		want   float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1}, 5}, {[]float64{5, 9, 1}, 5}, {[]float64{4, 3, 2, 1}, 2.5}} {
 		if got := Median(tt.values); got != tt.want {
-			t.Errorf("the median of %v is %d, want %d", tt.values, got, tt.want)
+			t.Errorf("the median of %v is %v, want %v", tt.values, got, tt.want)
 		}
 	}
 }
