@@ -11,6 +11,7 @@ replace (
 require (
 	github.com/google/go-cmp v0.7.0
 	github.com/muster-registry/muster v0.0.0
+	github.com/muster-registry/muster/client-go v0.0.0
 	github.com/muster-registry/muster/gen/go v0.0.0
 	go.etcd.io/etcd/api/v3 v3.7.1
 	go.etcd.io/etcd/server/v3 v3.7.1
@@ -45,7 +46,6 @@ require (
 	github.com/sirupsen/logrus v1.9.4 // indirect
 	github.com/soheilhy/cmux v0.1.5 // indirect
 	github.com/spf13/pflag v1.0.10 // indirect
-	github.com/tidwall/btree v1.8.2 // indirect
 	github.com/tmc/grpc-websocket-proxy v0.0.0-20220101234140-673ab2c3ae75 // indirect
 	github.com/xiang90/probing v0.0.0-20221125231312-a49e3df8f510 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/muster-registry/muster/bench/etcd"
+	"github.com/muster-registry/muster/bench/follow"
 	"github.com/muster-registry/muster/bench/limit"
 )
 
@@ -22,6 +23,7 @@ import (
 var roles = map[string]func(ctx context.Context, args []string) error{
 	limit.Role:    limit.Serve,
 	limit.FanRole: limit.ServeFan,
+	follow.Role:   follow.Follow,
 	etcd.Role:     etcd.Serve,
 }
 

@@ -18,6 +18,10 @@ build() {
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$commit" -o bin/muster ./cmd/muster
 	# A module of its own, because of etcd.
 	(cd bench && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags "-X main.commit=$commit" -o ../bin/muster-bench .)
+	# The Rust client is measured beside the one in Go.
+	need cargo "to build the Rust client for the benchmark"
+	cargo build --quiet --release --package muster-bench
+	cp "${CARGO_TARGET_DIR:-target}/release/muster-bench-rust" bin/
 }
 
 mode=${1:-}

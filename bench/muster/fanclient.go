@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
@@ -40,6 +41,9 @@ func DialFan(target string, conns int) (*Fan, error) {
 	}
 	return &Fan{Streams: s}, nil
 }
+
+// Address is the server's, host:port.
+func (d *Fan) Address() string { return strings.TrimPrefix(d.Conn(0).Target(), "passthrough:///") }
 
 // Fill implements fan.Driver.
 func (d *Fan) Fill(ctx context.Context, services, instances int) error {

@@ -8,5 +8,6 @@ func watching() []Section {
 		{"manywatch", "200 services on one stream, beside one", ManyWatch},
 		{"streams", "50,000 streams over 1,000 services", Streams},
 		{"slow", "1,000 watchers of which 100 stop reading", Slow},
+		{"delivery", "from Register to the view of a Go and a Rust client, and picks", Delivery},
 	}
 }
