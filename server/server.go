@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/muster-registry/muster/server/internal/gctune"
 	"github.com/muster-registry/muster/server/registry"
 	"github.com/muster-registry/muster/server/rpc"
 	"github.com/muster-registry/muster/server/store"
@@ -59,6 +60,9 @@ type Config struct {
 	Log *slog.Logger
 	// Version is the release, as GetServerInfo gives it.
 	Version string
+	// TuneGC lets the server set how the process collects garbage, unless GOGC
+	// does: for processes that are nothing but a server.
+	TuneGC bool
 }
 
 // DefaultConfig is the configuration of a server that is told nothing but
@@ -79,6 +83,7 @@ type Server struct {
 	service  *rpc.Service
 	health   *health.Server
 	grpc     *grpc.Server
+	gc       *gctune.Tuner // nil if it is not this server's business
 	closing  sync.Once
 	closed   error
 }
@@ -90,6 +95,21 @@ func Open(cfg Config) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	var gc *gctune.Tuner
+	if cfg.TuneGC {
+		gc = gctune.Load()
+	}
+	s, err := open(cfg, log)
+	if err != nil {
+		gc.Stop()
+		return nil, err
+	}
+	s.gc = gc
+	gc.Start()
+	return s, nil
+}
+
+func open(cfg Config, log *slog.Logger) (*Server, error) {
 	st, err := embedded.Open(embedded.Options{Dir: cfg.DataDir, Logger: log})
 	if err != nil {
 		return nil, err
@@ -201,6 +221,7 @@ func (s *Server) Close() error {
 		s.service.Stop()
 		s.grpc.Stop()
 		s.closed = s.store.Close()
+		s.gc.Stop()
 	})
 	return s.closed
 }

@@ -67,7 +67,7 @@ func (a *app) serve(ctx context.Context, c config.Config) error {
 	log.Info("muster server starts", "version", a.version, "data_dir", dir, "pid", os.Getpid())
 	s, err := server.Open(server.Config{ //nolint:contextcheck // a store that opens is not to be interrupted
 		DataDir: dir, Listen: c.Listen, ShutdownTimeout: c.ShutdownTimeout,
-		History: c.History, Limits: c.Limits, Log: log, Version: a.version,
+		History: c.History, Limits: c.Limits, Log: log, Version: a.version, TuneGC: true,
 	})
 	if err != nil {
 		return oneLine(err)

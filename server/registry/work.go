@@ -168,7 +168,7 @@ func (r *Registry) tendOnce(ctx context.Context) time.Duration {
 
 // noticeOldEmpties finds services whose last instance went, or whose first one
 // came, just before the server went, so that nobody wrote it down, and leases
-// that carry a verdict from before.
+// whose instances carry a verdict from before.
 func (r *Registry) noticeOldEmpties() {
 	r.View().ServicesFrom(record.ServiceName{}, func(s *view.Service) bool {
 		switch {
@@ -180,14 +180,27 @@ func (r *Registry) noticeOldEmpties() {
 				Reason: musterv1.RemovalReason_REMOVAL_REASON_UNKNOWN, Time: timestamppb.Now(),
 			})
 		}
+		for in := range s.Instances {
+			if saysConnection(in) {
+				r.work.noticeJudged(in.LeaseID())
+			}
+		}
 		return true
 	})
-	v := r.View()
-	for l := range v.AllLeases {
-		if hasSlot(v, l, connectionSource) {
-			r.work.noticeJudged(l.ID())
+}
+
+// saysConnection tells whether an instance carries the connection's word that
+// it is not healthy.
+func saysConnection(in *view.Instance) bool {
+	if in.Health == musterv1.Health_HEALTH_HEALTHY {
+		return false
+	}
+	for _, s := range in.Proto().GetHealthSlots() {
+		if s.GetSource() == connectionSource {
+			return true
 		}
 	}
+	return false
 }
 
 // writeEmptied makes a service's state say whether it is empty; e is the last
