@@ -40,6 +40,10 @@ const (
 	// pingTimeout how long it waits: a peer that vanished is noticed in time.
 	serverPing  = 30 * time.Second
 	pingTimeout = 10 * time.Second
+	// streamWorkers is how many goroutines are kept for calls. A new goroutine
+	// has a small stack, and growing it takes longer than most calls; when all
+	// of them are busy, as with open streams, calls get new ones.
+	streamWorkers = 256
 )
 
 // Config is what a server can be told. DefaultConfig fills it.
@@ -141,6 +145,7 @@ func (s *Server) newGRPC() *grpc.Server {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rpc.NewCodec()),
 		grpc.MaxRecvMsgSize(s.cfg.Limits.RequestBytes),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.Creds(rpc.Connections{TransportCredentials: insecure.NewCredentials()}),
 		grpc.UnaryInterceptor(s.service.AdmitUnary),
 		grpc.StreamInterceptor(s.service.AdmitStream),

@@ -64,6 +64,9 @@ type Registry struct {
 	mu      sync.Mutex
 	waiters map[chan struct{}]uint64 // closed when the revision is reached
 
+	// waiting are waiters that nobody uses at the moment.
+	waiting sync.Pool
+
 	suspects suspects
 	reports  reports
 	// broken is why nothing is applied any more; failed is closed with it.
@@ -78,6 +81,7 @@ func New(o Options) *Registry {
 	r := &Registry{
 		store: o.Store, log: o.Log, leases: lease.NewTable(now), start: now,
 		builder: view.NewBuilder(), waiters: map[chan struct{}]uint64{}, failed: make(chan struct{}),
+		waiting:  sync.Pool{New: newWaiter},
 		suspects: newSuspects(), reports: newReports(), work: newWorker(),
 	}
 	r.hub = hub.New(hub.Options{
@@ -325,18 +329,32 @@ type answer struct {
 	err error
 }
 
+// waiter is one who waits for an answer of the store.
+type waiter struct {
+	answered chan answer
+	done     func(store.Outcome, error)
+}
+
+func newWaiter() any {
+	w := &waiter{answered: make(chan answer, 1)}
+	w.done = func(o store.Outcome, err error) { w.answered <- answer{o, err} }
+	return w
+}
+
 // propose has the store decide a mutation, and waits. When the context ends
 // first the mutation may still commit.
 func (r *Registry) propose(ctx context.Context, m store.Mutation) (store.Outcome, error) {
-	done := make(chan answer, 1)
-	r.store.Propose(m, func(o store.Outcome, err error) { done <- answer{o, err} })
+	w := r.waiting.Get().(*waiter)
+	r.store.Propose(m, w.done)
 	select {
-	case a := <-done:
+	case a := <-w.answered:
+		r.waiting.Put(w)
 		if errors.Is(a.err, store.ErrTooLarge) {
 			return store.Outcome{}, tooLarge(&m, a.err)
 		}
 		return a.out, storeFault(a.err)
 	case <-ctx.Done():
+		// Its answer is still to come: it is of no use to another.
 		return store.Outcome{}, ctx.Err()
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"google.golang.org/grpc/mem"
+
 	"github.com/muster-registry/muster/server/selector"
 )
 
@@ -61,7 +63,8 @@ type filteredTotal struct {
 // body is an encoded answer but for its header.
 type body struct {
 	identity
-	encoded   []byte
+	encoded   mem.Buffer // nil if there are too many instances
+	bytes     int
 	instances int
 }
 
@@ -106,7 +109,7 @@ func (a *answers) add(encoded []byte, x *answer) *answer {
 
 // keep keeps a body in place of an older one, if there is room.
 func (a *answers) keep(x *answer, b *body) {
-	if x.key == "" || len(b.encoded) > maxKeptBody {
+	if x.key == "" || b.bytes > maxKeptBody {
 		return
 	}
 	a.mu.Lock()
@@ -114,9 +117,9 @@ func (a *answers) keep(x *answer, b *body) {
 	if x.dropped {
 		return
 	}
-	grown := cap(b.encoded)
+	grown := b.bytes
 	if old := x.body.Swap(b); old != nil {
-		grown -= cap(old.encoded)
+		grown -= old.bytes
 	}
 	x.size += grown
 	a.bytes += grown

@@ -20,7 +20,7 @@ const readWait = 2 * time.Second
 // lookup reads a selector once. Only a selector that was not asked for of late
 // is decoded; and what the set looks like is encoded once for all who ask
 // before it changes.
-func (s discovery) lookup(ctx context.Context, r *request) (message, error) {
+func (s discovery) lookup(ctx context.Context, r *request) (*message, error) {
 	var l lookupRequest
 	var x *answer
 	consistency := musterv1.Consistency_CONSISTENCY_VIEW
@@ -62,7 +62,7 @@ func (s *Service) checkLookup(m *musterv1.LookupRequest) (*selector.Selector, er
 	return sel, nil
 }
 
-func (s *Service) answer(x *answer, l *lookupRequest) (message, error) {
+func (s *Service) answer(x *answer, l *lookupRequest) (*message, error) {
 	v, set := x.at(s.registry.Newest(), s.registry.Hub())
 	head := appendHeader(make([]byte, 0, maxHeader), x.viewID, v.Revision, &set, time.Since(s.registry.Started()))
 	if l.holds(x.viewID, &set) {
@@ -74,7 +74,7 @@ func (s *Service) answer(x *answer, l *lookupRequest) (message, error) {
 	if uint64(b.instances) > uint64(limit) {
 		return nil, tooLarge(b.instances, limit)
 	}
-	return encodedIn(head, b.encoded), nil
+	return encodedIn(head).add(b.encoded), nil
 }
 
 // holds tells whether the client holds the very set: the digest tells even if

@@ -3,6 +3,7 @@ package rpc
 import (
 	"time"
 
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -78,15 +79,16 @@ func encodeBody(v *view.View, sel *selector.Selector, limit uint32) *body {
 	if uint64(len(instances)) > uint64(limit) {
 		return b
 	}
-	b.encoded = make([]byte, 0, size)
+	out := make([]byte, 0, size)
 	for _, in := range instances {
-		b.encoded = protowire.AppendTag(b.encoded, fieldInstances, protowire.BytesType)
-		b.encoded = in.AppendWire(protowire.AppendVarint(b.encoded, uint64(in.WireSize())))
+		out = protowire.AppendTag(out, fieldInstances, protowire.BytesType)
+		out = in.AppendWire(protowire.AppendVarint(out, uint64(in.WireSize())))
 	}
 	for _, s := range states {
-		b.encoded = protowire.AppendTag(b.encoded, fieldServices, protowire.BytesType)
-		b.encoded = protowire.AppendBytes(b.encoded, s.Wire)
+		out = protowire.AppendTag(out, fieldServices, protowire.BytesType)
+		out = protowire.AppendBytes(out, s.Wire)
 	}
-	b.encoded = appendUint(b.encoded, fieldResult, uint64(musterv1.LookupResult_LOOKUP_RESULT_FULL))
+	out = appendUint(out, fieldResult, uint64(musterv1.LookupResult_LOOKUP_RESULT_FULL))
+	b.encoded, b.bytes = mem.SliceBuffer(out), cap(out)
 	return b
 }

@@ -15,7 +15,7 @@ import (
 
 // register registers instances. What is plain is read without decoding it; all
 // else goes the long way, which also says what is wrong with a request.
-func (s registration) register(ctx context.Context, r *request) (message, error) {
+func (s registration) register(ctx context.Context, r *request) (*message, error) {
 	if p := s.check.Plain(r.bytes()); p != nil {
 		defer p.Release()
 		return s.grant(ctx, plainRegistration(p))
@@ -35,7 +35,7 @@ func (s registration) register(ctx context.Context, r *request) (message, error)
 }
 
 // grant registers. Nobody is named as the caller: only removals tell of one.
-func (s registration) grant(ctx context.Context, reg *registry.Registration) (message, error) {
+func (s registration) grant(ctx context.Context, reg *registry.Registration) (*message, error) {
 	g, err := s.registry.Register(ctx, reg, registry.Caller{})
 	if err != nil {
 		return nil, toStatus(err)
@@ -44,8 +44,14 @@ func (s registration) grant(ctx context.Context, reg *registry.Registration) (me
 }
 
 func plainRegistration(p *validate.Plain) *registry.Registration {
-	reg := &registry.Registration{
-		Instances: make([]registry.Registrant, len(p.Instances)), TTL: p.TTL, RequestID: p.RequestID,
+	one := &struct {
+		registry.Registration
+		instances [1]registry.Registrant
+	}{}
+	reg := &one.Registration
+	reg.Instances, reg.TTL, reg.RequestID = one.instances[:], p.TTL, p.RequestID
+	if n := len(p.Instances); n > 1 {
+		reg.Instances = make([]registry.Registrant, n)
 	}
 	for i := range p.Instances {
 		in := &p.Instances[i]
@@ -89,7 +95,8 @@ const (
 	fieldLeaseIncarnation = 2
 	fieldLeaseEpoch       = 3
 	fieldLeaseTTL         = 4
-	maxGranted            = 192
+	// usualGrant is room for a response as they are.
+	usualGrant = 112
 )
 
 // appendGranted appends a RegisterResponse.
@@ -102,7 +109,7 @@ func appendGranted(dst []byte, g *registry.Granted, clusterID string) []byte {
 	lease = appendUint(lease, fieldLeaseEpoch, g.Epoch)
 	lease = protowire.AppendBytes(protowire.AppendTag(lease, fieldLeaseTTL, protowire.BytesType), ttl)
 	if dst == nil {
-		dst = make([]byte, 0, maxGranted)
+		dst = make([]byte, 0, usualGrant)
 	}
 	dst = protowire.AppendBytes(protowire.AppendTag(dst, fieldLease, protowire.BytesType), lease)
 	dst = appendString(dst, fieldClusterID, clusterID)

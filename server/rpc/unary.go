@@ -35,15 +35,20 @@ func (r *request) decode(m proto.Message) error {
 	return nil
 }
 
-// message is a message that is encoded already, in parts.
-type message mem.BufferSlice
+// message is a message that is encoded already, in one or two parts that nobody
+// may change any more.
+type message struct {
+	parts [2]mem.Buffer
+	n     int
+}
 
-// encodedIn makes a message of parts, which nobody may change any more.
-func encodedIn(parts ...[]byte) message {
-	m := make(message, len(parts))
-	for i, p := range parts {
-		m[i] = mem.SliceBuffer(p)
-	}
+func encodedIn(whole []byte) *message {
+	return &message{parts: [2]mem.Buffer{mem.SliceBuffer(whole)}, n: 1}
+}
+
+func (m *message) add(part mem.Buffer) *message {
+	m.parts[m.n] = part
+	m.n++
 	return m
 }
 
@@ -53,8 +58,8 @@ type unaryCodec struct{ encoding.CodecV2 }
 
 // Marshal encodes a message.
 func (c unaryCodec) Marshal(v any) (mem.BufferSlice, error) {
-	if m, ok := v.(message); ok {
-		return mem.BufferSlice(m), nil
+	if m, ok := v.(*message); ok {
+		return m.parts[:m.n], nil
 	}
 	return c.CodecV2.Marshal(v)
 }
@@ -69,7 +74,7 @@ func (c unaryCodec) Unmarshal(data mem.BufferSlice, v any) error {
 }
 
 // unary is a unary call that reads its request by itself.
-type unary func(context.Context, *request) (message, error)
+type unary func(context.Context, *request) (*message, error)
 
 // handlerOf makes of it what grpc calls.
 func handlerOf(method string, call unary) grpc.MethodHandler {

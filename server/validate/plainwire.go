@@ -80,7 +80,8 @@ func (t *wireText) varint() (v uint64) {
 
 // read takes an instance apart.
 func (in *plainInstance) read(instance string) bool {
-	*in = plainInstance{weight: uint64(DefaultWeight)}
+	*in = plainInstance{} // not with the weight in it: that would be made on the stack first
+	in.weight = uint64(DefaultWeight)
 	t := wireText{rest: instance}
 	for last := 0; t.next(); last = t.number {
 		repeated := t.number == fieldEndpoints || t.number == fieldMetadata || t.number == fieldCapabilities

@@ -21,7 +21,9 @@ type Read func(key string) store.Entry
 type Batch struct {
 	read     Read
 	revision uint64
-	keys     map[string]*key
+	keys     []key
+	byName   map[string]int // positions in keys
+	guarded  []int          // positions of the guarded keys of the mutation at hand
 	commits  []store.Commit
 	full     bool
 }
@@ -33,13 +35,18 @@ type key struct {
 	writtenAt uint64
 }
 
-// keepKeys bounds the map that is kept from one batch to the next: to clear a
-// large one would cost each of the small batches after it more than they do.
-const keepKeys = 512
+const (
+	// keepKeys bounds the memory that is kept from one batch to the next: to
+	// clear a large map would cost each of the small batches after it more than
+	// they do.
+	keepKeys = 512
+	// smallMutation is the number of guards up to which a walk beats a map.
+	smallMutation = 16
+)
 
 // New begins a batch on top of the state at revision, as read returns it.
 func New(revision uint64, read Read) *Batch {
-	return &Batch{read: read, revision: revision, keys: make(map[string]*key)}
+	return &Batch{read: read, revision: revision, byName: make(map[string]int)}
 }
 
 // Reset begins anew, as New does. It reuses the slice that Commits returned,
@@ -50,10 +57,12 @@ func (b *Batch) Reset(revision uint64) {
 	clear(b.commits)
 	b.commits = b.commits[:0]
 	if len(b.keys) > keepKeys {
-		b.keys = make(map[string]*key)
+		b.keys, b.byName = nil, make(map[string]int)
 		return
 	}
 	clear(b.keys)
+	b.keys = b.keys[:0]
+	clear(b.byName)
 }
 
 // Seal says that nothing more may commit: from here on a mutation whose
@@ -67,9 +76,13 @@ func (b *Batch) Commits() []store.Commit { return b.commits }
 // revision at which it takes effect or, a guard having failed, one present
 // entry for each guard, in their order.
 func (b *Batch) Add(m *store.Mutation) store.Outcome {
+	b.guarded = b.guarded[:0]
 	for i := range m.Guards {
-		if !holds(&m.Guards[i], &b.key(m.Guards[i].Key).entry) {
-			return store.Outcome{Failed: b.present(m.Guards)}
+		b.guarded = append(b.guarded, b.position(m.Guards[i].Key))
+	}
+	for i := range m.Guards {
+		if !holds(&m.Guards[i], &b.keys[b.guarded[i]].entry) {
+			return store.Outcome{Failed: b.present()}
 		}
 	}
 	if b.full {
@@ -79,8 +92,8 @@ func (b *Batch) Add(m *store.Mutation) store.Outcome {
 		b.revision++
 		b.commits = append(b.commits, store.Commit{Revision: b.revision})
 	}
-	for i := range m.Guards {
-		b.key(m.Guards[i].Key).guardedAt = b.revision
+	for _, at := range b.guarded {
+		b.keys[at].guardedAt = b.revision
 	}
 	b.write(&b.commits[len(b.commits)-1], m)
 	return store.Outcome{Revision: b.revision}
@@ -88,7 +101,7 @@ func (b *Batch) Add(m *store.Mutation) store.Outcome {
 
 func (b *Batch) write(c *store.Commit, m *store.Mutation) {
 	for i := range m.Puts {
-		k := b.key(m.Puts[i].Key)
+		k := b.written(m, m.Puts[i].Key)
 		k.writtenAt = b.revision
 		k.entry.Value = m.Puts[i].Value
 		k.entry.ModRevision = b.revision
@@ -99,7 +112,7 @@ func (b *Batch) write(c *store.Commit, m *store.Mutation) {
 		c.Events = append(c.Events, store.Event{Entry: &written})
 	}
 	for _, name := range m.Deletes {
-		k := b.key(name)
+		k := b.written(m, name)
 		k.writtenAt = b.revision
 		gone := k.entry
 		gone.Value = nil
@@ -113,40 +126,56 @@ func (b *Batch) write(c *store.Commit, m *store.Mutation) {
 
 // conflicts tells whether the mutation must not join the newest revision.
 func (b *Batch) conflicts(m *store.Mutation) bool {
-	for i := range m.Guards {
-		if b.keys[m.Guards[i].Key].writtenAt == b.revision {
+	for _, at := range b.guarded {
+		if b.keys[at].writtenAt == b.revision {
 			return true
 		}
 	}
 	for i := range m.Puts {
-		if b.keys[m.Puts[i].Key].guardedAt == b.revision {
+		if b.written(m, m.Puts[i].Key).guardedAt == b.revision {
 			return true
 		}
 	}
 	for _, name := range m.Deletes {
-		if b.keys[name].guardedAt == b.revision {
+		if b.written(m, name).guardedAt == b.revision {
 			return true
 		}
 	}
 	return false
 }
 
-func (b *Batch) present(guards []store.Guard) []store.Entry {
-	entries := make([]store.Entry, len(guards))
-	for i := range guards {
-		entries[i] = b.key(guards[i].Key).entry
+// present are the entries of the guarded keys.
+func (b *Batch) present() []store.Entry {
+	entries := make([]store.Entry, len(b.guarded))
+	for i, at := range b.guarded {
+		entries[i] = b.keys[at].entry
 	}
 	return entries
 }
 
-func (b *Batch) key(name string) *key {
-	k, ok := b.keys[name]
-	if !ok {
-		k = &key{entry: b.read(name)}
-		k.entry.Key = name
-		b.keys[name] = k
+// written finds a key that a mutation writes, and hence guards. The result is
+// good until the next position.
+func (b *Batch) written(m *store.Mutation, name string) *key {
+	if len(m.Guards) <= smallMutation {
+		for i := range m.Guards {
+			if m.Guards[i].Key == name {
+				return &b.keys[b.guarded[i]]
+			}
+		}
 	}
-	return k
+	return &b.keys[b.position(name)]
+}
+
+// position finds a key, which it reads if no mutation of the batch named it.
+func (b *Batch) position(name string) int {
+	at, ok := b.byName[name]
+	if !ok {
+		at = len(b.keys)
+		b.keys = append(b.keys, key{entry: b.read(name)})
+		b.keys[at].entry.Key = name
+		b.byName[name] = at
+	}
+	return at
 }
 
 func holds(g *store.Guard, e *store.Entry) bool {
