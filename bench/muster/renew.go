@@ -3,7 +3,10 @@ package muster
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
+	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -72,15 +75,26 @@ type keepalives struct {
 	cancel context.CancelFunc
 	// requests lack their sequence number.
 	requests [][]byte
+	// sending is held while a request is sent, and while the stream is half-closed.
+	sending  sync.Mutex
+	closed   bool
 	sent     uint64
 	received uint64
 }
+
+// halfClosed is how long a server may take to end a stream after the client has.
+const halfClosed = time.Second
 
 // Send sends the next request with the next sequence number.
 func (k *keepalives) Send() error {
 	leases := k.requests[k.sent%uint64(len(k.requests))]
 	k.sent++
 	request := payload.AppendSequence(make([]byte, 0, len(leases)+12), k.sent)
+	k.sending.Lock()
+	defer k.sending.Unlock()
+	if k.closed {
+		return io.EOF
+	}
 	return k.stream.SendMsg(raw.Request(append(request, leases...)))
 }
 
@@ -106,5 +120,19 @@ func (k *keepalives) Recv() error {
 	return nil
 }
 
-// Close ends the stream.
-func (k *keepalives) Close() { k.cancel() }
+// Close half-closes the stream, as a process does that moves on: a stream that
+// breaks would have the server doubt all its leases, and write that down for
+// each instance, while something else is measured.
+func (k *keepalives) Close() {
+	k.sending.Lock()
+	defer k.sending.Unlock()
+	if k.closed {
+		return
+	}
+	k.closed = true
+	if k.stream.CloseSend() != nil {
+		k.cancel()
+		return
+	}
+	time.AfterFunc(halfClosed, k.cancel)
+}

@@ -14,7 +14,7 @@ const (
 	// pacedPerSecond go on while leases lapse: a tenth of what the machine can
 	// do, so that what is measured is not how a saturated machine divides itself.
 	pacedPerSecond = 2000
-	pacedWorkers    = 8
+	pacedWorkers   = 8
 	// calm is how long lookups are measured before.
 	calm = 1500 * time.Millisecond
 	// spread is how far the ends of TTLs may lie apart: a server counts from when

@@ -16,10 +16,7 @@ func Held(ctx context.Context, r *Run) error {
 	if err != nil {
 		return err
 	}
-	record, err := r.recordBytes(ctx)
-	if err != nil {
-		return err
-	}
+	record := l.record
 	rss, err := r.settled(ctx, l)
 	if err != nil {
 		return err

@@ -21,6 +21,8 @@ type ladder struct {
 	held int
 	// empty is the memory of the server before it held anything.
 	empty int64
+	// record is how many bytes the store keeps for each instance and its lease.
+	record float64
 }
 
 // sizes are the steps of the ladder.
@@ -59,16 +61,18 @@ func (r *Run) newLadder(ctx context.Context) error {
 	if err := r.CloseShared(); err != nil {
 		return err
 	}
+	// Before the ladder's server runs, which it would disturb.
+	record, err := r.recordBytes(ctx)
+	if err != nil {
+		return err
+	}
 	d, err := r.durable(ctx, "muster", drive.Config{
 		Conns: UnaryConns, Flags: map[string]string{"limits.streams-per-connection": ladderStreams},
 	})
 	if err != nil {
 		return err
 	}
-	if d == nil {
-		return errors.New("this section needs muster")
-	}
-	r.ladder = &ladder{durable: d}
+	r.ladder = &ladder{durable: d, record: record}
 	r.ladder.empty, err = d.Process().RSS()
 	return err
 }

@@ -20,6 +20,9 @@ func (r *Run) recordBytes(ctx context.Context) (bytes float64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if d == nil {
+		return 0, errors.New("this section needs muster")
+	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	if err := d.Server.(drive.Grower).Grow(ctx, sample); err != nil {
 		return 0, fmt.Errorf("hold %d instances: %w", sample, err)
