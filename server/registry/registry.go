@@ -161,14 +161,31 @@ func (r *Registry) Started() time.Time { return r.start }
 
 // Restore is for the store: it replaces everything.
 func (r *Registry) Restore(revision uint64, entries iter.Seq[*store.Entry]) error {
-	v, err := r.builder.Restore(revision, entries)
-	if err != nil {
-		return err
-	}
 	now := time.Now()
 	r.leases.Reset(now)
-	for l := range v.AllLeases {
-		r.leases.Put(l.ID(), ttl(l), l.ModRevision, now)
+	// The lease table is filled beside the view, and in the order in which the
+	// store has the leases: a million of them in the view's order would be as
+	// many looks at memory that no cache holds.
+	var leases []*view.Lease
+	var filled sync.WaitGroup
+	v, err := r.builder.Restore(revision, func(yield func(*store.Entry) bool) {
+		for e := range entries {
+			if record.KindOf(e.Key) == record.KindLease {
+				leases = append(leases, (*view.Lease)(e))
+			}
+			if !yield(e) {
+				return
+			}
+		}
+		filled.Go(func() {
+			for _, l := range leases {
+				r.leases.Put(l.ID(), ttl(l), l.ModRevision, now)
+			}
+		})
+	})
+	filled.Wait()
+	if err != nil {
+		return err
 	}
 	r.newest.Store(v)
 	r.hub.Reset(v)

@@ -128,7 +128,7 @@ func keyError(key string, err error) error {
 }
 
 func (b *Builder) putInstance(e *store.Entry, note record.Note, ch *Changes) error {
-	in, name, err := newInstance(e, &b.current.leases)
+	in, name, err := newInstance(e, b.incarnation)
 	if err != nil {
 		return err
 	}
@@ -146,6 +146,14 @@ func (b *Builder) putInstance(e *store.Entry, note record.Note, ch *Changes) err
 		Before: before, After: in, Actor: note.Actor, Traceparent: note.Traceparent,
 	})
 	return nil
+}
+
+func (b *Builder) incarnation(leaseID []byte) (uint64, bool) {
+	l := findLease(&b.current.leases, leaseID)
+	if l == nil {
+		return 0, false
+	}
+	return l.Incarnation(), true
 }
 
 func (b *Builder) putState(e *store.Entry, ch *Changes) error {

@@ -6,7 +6,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
-	"github.com/muster-registry/muster/server/internal/entrymap"
 	"github.com/muster-registry/muster/server/record"
 	"github.com/muster-registry/muster/server/store"
 )
@@ -26,7 +25,7 @@ type Instance struct {
 }
 
 // newInstance checks an entry, so that nothing can fail when it is read later.
-func newInstance(e *store.Entry, leases *entrymap.Map) (*Instance, record.InstanceName, error) {
+func newInstance(e *store.Entry, incarnation func(leaseID []byte) (uint64, bool)) (*Instance, record.InstanceName, error) {
 	name, ok := record.ParseInstance(e.Key)
 	if !ok {
 		return nil, name, fmt.Errorf("not an instance key")
@@ -39,12 +38,12 @@ func newInstance(e *store.Entry, leases *entrymap.Map) (*Instance, record.Instan
 	if err != nil {
 		return nil, name, err
 	}
-	lease := findLease(leases, r.LeaseID)
-	if lease == nil {
+	inc, ok := incarnation(r.LeaseID)
+	if !ok {
 		return nil, name, fmt.Errorf("its lease does not exist")
 	}
 	return &Instance{
-		entry: e, Incarnation: lease.Incarnation(), Hash: entryHash(kindInstance, name, e.ModRevision, facts.Tag),
+		entry: e, Incarnation: inc, Hash: entryHash(kindInstance, name, e.ModRevision, facts.Tag),
 		Lifecycle: facts.Lifecycle, Health: facts.Health,
 	}, name, nil
 }

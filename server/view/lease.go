@@ -23,8 +23,13 @@ func NewLease(e *store.Entry) (*Lease, error) {
 // findLease finds a lease by its id, or returns nil.
 func findLease[ID string | []byte](leases *entrymap.Map, id ID) *Lease {
 	var room [64]byte
-	key := append(append(room[:0], record.LeasePrefix...), id...)
+	key := leaseKey(room[:0], id)
 	return (*Lease)(leases.GetHashed(entrymap.HashBytes(key), key))
+}
+
+// leaseKey appends a lease's key in the store.
+func leaseKey[ID string | []byte](dst []byte, id ID) []byte {
+	return append(append(dst, record.LeasePrefix...), id...)
 }
 
 // ID is its secret name.

@@ -31,16 +31,18 @@ func (b *Builder) Restore(revision uint64, entries iter.Seq[*store.Entry]) (*Vie
 		}
 	}
 	// Instances need their lease's create revision: leases first.
-	if err := b.restoreLeases(leases); err != nil {
+	hashes, err := b.restoreLeases(leases)
+	if err != nil {
 		return nil, err
 	}
-	if err := b.restoreInstances(instances); err != nil {
+	if err := b.restoreInstances(instances, newIncarnations(leases, hashes)); err != nil {
 		return nil, err
 	}
 	return b.publish(revision), nil
 }
 
-func (b *Builder) restoreLeases(entries []*store.Entry) error {
+// restoreLeases returns the hashes of the leases' keys.
+func (b *Builder) restoreLeases(entries []*store.Entry) ([]uint64, error) {
 	hashes := make([]uint64, len(entries))
 	err := inParallel(len(entries), func(from, to int) error {
 		for i := from; i < to; i++ {
@@ -52,7 +54,7 @@ func (b *Builder) restoreLeases(entries []*store.Entry) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	n := runtime.GOMAXPROCS(0)
 	parts := b.current.leases.Split(n, len(entries))
@@ -68,14 +70,19 @@ func (b *Builder) restoreLeases(entries []*store.Entry) error {
 	}
 	joined.Wait()
 	b.current.leases.Join(parts)
-	return nil
+	return hashes, nil
 }
 
-func (b *Builder) restoreInstances(entries []*store.Entry) error {
+func (b *Builder) restoreInstances(entries []*store.Entry, incarnations *incarnations) error {
 	instances := make([]*Instance, len(entries))
 	err := inParallel(len(entries), func(from, to int) error {
 		for i := from; i < to; i++ {
-			in, _, err := newInstance(entries[i], &b.current.leases)
+			in, _, err := newInstance(entries[i], func(leaseID []byte) (uint64, bool) {
+				if incarnations == nil {
+					return b.incarnation(leaseID)
+				}
+				return incarnations.of(leaseID)
+			})
 			if err != nil {
 				return keyError(entries[i].Key, err)
 			}
