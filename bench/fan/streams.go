@@ -53,7 +53,8 @@ type Scan func(message []byte, f *Frame) error
 // Open opens a stream with one request, waits until scan has seen a complete
 // setup frame, and from then on gives each complete frame with changes to f.
 func (s *Streams) Open(ctx context.Context, conn int, method string, bidi bool, request []byte, scan Scan, f func(*Frame)) error {
-	stream, err := s.Conn(conn).NewStream(s.ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: bidi}, method)
+	desc := &grpc.StreamDesc{ServerStreams: true, ClientStreams: bidi}
+	stream, err := s.Conn(conn).NewStream(s.ctx, desc, method) //nolint:contextcheck // it outlives the caller's context
 	if err != nil {
 		return fmt.Errorf("open %s: %w", method, err)
 	}

@@ -53,6 +53,7 @@ type fanCodec struct{ proto encoding.CodecV2 }
 
 func newFanCodec() fanCodec { return fanCodec{encoding.GetCodecV2(encproto.Name)} }
 
+// Marshal implements encoding.CodecV2.
 func (c fanCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if e, ok := v.(encoded); ok {
 		return mem.BufferSlice{mem.SliceBuffer(e)}, nil
@@ -60,6 +61,8 @@ func (c fanCodec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.proto.Marshal(v)
 }
 
+// Unmarshal implements encoding.CodecV2.
 func (c fanCodec) Unmarshal(data mem.BufferSlice, v any) error { return c.proto.Unmarshal(data, v) }
 
+// Name implements encoding.CodecV2.
 func (c fanCodec) Name() string { return encproto.Name }

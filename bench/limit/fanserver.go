@@ -51,7 +51,7 @@ var fanDesc = grpc.ServiceDesc{
 	Streams:     []grpc.StreamDesc{{StreamName: "Watch", Handler: handleWatch, ServerStreams: true}},
 }
 
-func handlePublish(srv any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+func handlePublish(srv any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // as grpc wants it
 	var request wrapperspb.BytesValue
 	if err := decode(&request); err != nil {
 		return nil, err

@@ -82,7 +82,7 @@ func TestScan(t *testing.T) {
 
 func TestScanRefusesWhatIsBroken(t *testing.T) {
 	whole := frameOf(t, musterv1.ChunkPosition_CHUNK_POSITION_FINAL, 3, 4)
-	for n := range len(whole) {
+	for n := range whole {
 		s := &scanner{waiting: 1}
 		if err := s.scan(whole[:n], &fan.Frame{}); err == nil {
 			t.Errorf("a frame cut to %d of %d bytes was taken", n, len(whole))

@@ -69,7 +69,7 @@ func (r *Run) deliveryOne(ctx context.Context, rust string) (err error) {
 	}
 	defer func() { err = s.explain(errors.Join(err, s.Close())) }()
 	d := s.driver.(*muster.Fan)
-	if err := d.Fill(ctx, 1, deliveryInstances); err != nil {
+	if err = d.Fill(ctx, 1, deliveryInstances); err != nil {
 		return err
 	}
 	programs := map[string][]string{}

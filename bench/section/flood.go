@@ -57,10 +57,10 @@ func (r *Run) floodOne(ctx context.Context, name string, sizes limit.FanSizes) (
 		return err
 	}
 	defer func() { err = s.explain(errors.Join(err, s.Close())) }()
-	if err := s.driver.Fill(ctx, 1, coalesceInstances); err != nil {
+	if err = s.driver.Fill(ctx, 1, coalesceInstances); err != nil {
 		return err
 	}
-	if err := s.open(ctx, floodWatchers, 1); err != nil {
+	if err = s.open(ctx, floodWatchers, 1); err != nil {
 		return err
 	}
 	m := &meter{

@@ -56,7 +56,7 @@ func (r *Run) memoryOfStreams(ctx context.Context, streams, services int) (grown
 	}
 	defer func() { err = s.explain(errors.Join(err, s.Close())) }()
 	d := s.driver.(*muster.Fan)
-	if err := d.Fill(ctx, manyAll, manyInstances); err != nil {
+	if err = d.Fill(ctx, manyAll, manyInstances); err != nil {
 		return 0, err
 	}
 	before, err := r.settledMemory(ctx, s)

@@ -62,11 +62,11 @@ func (r *Run) streamsOne(ctx context.Context, name string, watchers, services, c
 		return err
 	}
 	defer func() { err = s.explain(errors.Join(err, s.Close())) }()
-	if err := s.driver.Fill(ctx, services, streamInstances); err != nil {
+	if err = s.driver.Fill(ctx, services, streamInstances); err != nil {
 		return err
 	}
 	// One stream on each connection first: connections are not what is measured.
-	if err := s.open(ctx, conns, services); err != nil {
+	if err = s.open(ctx, conns, services); err != nil {
 		return err
 	}
 	before, err := r.settledMemory(ctx, s)
@@ -74,7 +74,7 @@ func (r *Run) streamsOne(ctx context.Context, name string, watchers, services, c
 		return err
 	}
 	start := time.Now()
-	if err := s.open(ctx, watchers-conns, services); err != nil {
+	if err = s.open(ctx, watchers-conns, services); err != nil {
 		return err
 	}
 	opened := time.Since(start)

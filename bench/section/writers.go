@@ -113,7 +113,7 @@ func (m *meter) count(ctx context.Context, p *proc.Process, warmup, duration tim
 		return counted{}, err
 	}
 	start, c := time.Now(), counted{frames: m.frames.sum(), changes: m.changes.sum(), cpu: cpu}
-	if err := pause(ctx, duration); err != nil {
+	if err = pause(ctx, duration); err != nil {
 		return counted{}, err
 	}
 	cpu, err = p.CPU()
