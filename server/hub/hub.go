@@ -52,6 +52,9 @@ type Hub struct {
 	prefixes map[*group]struct{}
 	streams  map[string]*Stream
 	queue    queue
+	// room and turns are Room and maxTurns, but for tests.
+	room  int64
+	turns int
 	// shares are the updates that groups keep, the oldest first.
 	shares fifo[*update]
 	drains drains
@@ -70,7 +73,7 @@ func New(o Options) *Hub {
 	return &Hub{
 		opts: o, groups: map[uint64]*group{}, streams: map[string]*Stream{},
 		byName:   map[record.ServiceName]map[*group]struct{}{},
-		prefixes: map[*group]struct{}{}, drains: newDrains(), queue: newQueue(),
+		prefixes: map[*group]struct{}{}, drains: newDrains(), queue: newQueue(), room: Room, turns: maxTurns,
 	}
 }
 

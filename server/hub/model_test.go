@@ -27,6 +27,8 @@ type world struct {
 	clients []*client
 	// complete are the barriers that were found complete.
 	complete map[*drain]bool
+	// batches are what the senders hold, if there are any: see push_test.go.
+	batches [][]delivery
 }
 
 const leaseID = "l"
@@ -44,12 +46,22 @@ func newWorld(t *rapid.T) *world {
 		t.Fatal(err)
 	}
 	w.hub.Reset(v)
+	if rapid.Bool().Draw(t, "push") {
+		w.batches = make([][]delivery, rapid.IntRange(1, 3).Draw(t, "senders"))
+		w.hub.turns = rapid.SampledFrom([]int{1, 2, maxTurns}).Draw(t, "turns")
+		w.hub.room = int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(t, "room"))
+	}
 	w.commit([]store.Event{
 		{Entry: &store.Entry{Key: record.LeaseKey(leaseID), Value: record.EncodeLease(&record.Lease{TtlMs: 1000})}},
 		{Entry: &store.Entry{Key: record.EpochKey, Value: record.EncodeEpoch(7)}},
 	}, nil)
+	same := rapid.Bool().Draw(t, "one group")
 	for i := range rapid.IntRange(1, 4).Draw(t, "clients") {
-		w.clients = append(w.clients, &client{world: w, acks: i != 0, selector: drawSelector(t)})
+		c := &client{world: w, acks: i != 0}
+		if c.selector = drawSelector(t); same && i > 0 {
+			c.selector = w.clients[0].selector
+		}
+		w.clients = append(w.clients, c)
 	}
 	return w
 }
@@ -153,6 +165,7 @@ type client struct {
 	acks     bool
 	selector *selector.Selector
 	stream   *Stream
+	inbox    *inbox // if the hub pushes
 	nextID   uint32
 	opened   bool
 	known    *musterv1.KnownView
@@ -170,7 +183,7 @@ func (c *client) open() {
 	if c.stream != nil {
 		return
 	}
-	c.subscribe(c.world.hub.Open(Client{Acks: c.acks}, nil), nil)
+	c.subscribe(c.openStream(), nil)
 	c.told = nil
 	if c.known != nil {
 		c.told = []map[string]entry{c.set} // a new stream goes by the position
@@ -196,7 +209,7 @@ func (c *client) subscribe(stream *Stream, remove []uint32) {
 // double adds two more subscriptions of the same view, one that holds nothing
 // and one that is where the client is, and leaves only the former.
 func (c *client) double() {
-	if c.stream == nil || c.known == nil || !c.opened {
+	if c.stream == nil || c.known == nil || !c.opened || !c.inbox.idle() {
 		return
 	}
 	add := []Request{
@@ -214,7 +227,7 @@ func (c *client) double() {
 
 func (c *client) close() {
 	if c.stream != nil {
-		c.stream.Close(c.world.now)
+		c.stream.close(c.world.now)
 		c.stream, c.asked, c.fresh, c.closed = nil, 0, false, c.world.now
 	}
 }
@@ -224,7 +237,7 @@ func (c *client) take() {
 	if c.stream == nil {
 		return
 	}
-	messages, _ := c.stream.Next(c.world.now)
+	messages := c.next()
 	stage := map[string]entry{}
 	for i, m := range messages {
 		f := &musterv1.WatchResponse{}
@@ -237,9 +250,12 @@ func (c *client) take() {
 
 func (c *client) frame(f *musterv1.WatchResponse, stage map[string]entry, last bool) {
 	t := c.world.t
+	if c.inbox != nil && !c.opened && f.GetOpened() == nil {
+		return // it was under way when the client asked anew
+	}
 	switch x := f.GetFrame().(type) {
 	case *musterv1.WatchResponse_Opened:
-		c.opened = true
+		c.opened = x.Opened.GetSubscriptions()[len(x.Opened.GetSubscriptions())-1].GetSubscriptionId() == c.nextID
 		return
 	case *musterv1.WatchResponse_Snapshot:
 		c.entries(stage, x.Snapshot.GetInstances(), x.Snapshot.GetServices())
@@ -372,6 +388,9 @@ func (w *world) judgeBooks() {
 // step does one random thing.
 func (w *world) step() {
 	c := rapid.SampledFrom(w.clients).Draw(w.t, "client")
+	if w.batches != nil && rapid.Bool().Draw(w.t, "send") {
+		w.send(rapid.IntRange(0, len(w.batches)-1).Draw(w.t, "sender"))
+	}
 	switch rapid.IntRange(0, 13).Draw(w.t, "step") {
 	case 0, 1, 2:
 		w.change()
@@ -414,8 +433,13 @@ func hubAgainstModel(t *rapid.T) {
 	for _, c := range w.clients {
 		c.open()
 		for range 5 {
+			w.sendAll()
 			c.take()
 			w.judgeDrains()
+		}
+		for c.inbox != nil && (len(c.inbox.messages) > 0 || c.stream.inFlight.Load() > 0) {
+			c.take()
+			w.sendAll()
 		}
 		digest, _ := SetDigest(w.hub.view, c.selector)
 		if c.known.GetDigest() != digest {

@@ -12,10 +12,10 @@ const (
 	// given no more: what happens from then on is joined into one frame. It is
 	// well below what grpc-go takes for a stream before it blocks (64 KiB).
 	Room = 16 << 10
-	// turns is how many streams a sender takes at a time, and visits how many
-	// watchers it looks at for them, under the lock.
-	turns  = 32
-	visits = 256
+	// maxTurns is how many streams a sender takes at a time, and maxVisits how
+	// many watchers it looks at for them, under the lock.
+	maxTurns  = 32
+	maxVisits = 256
 )
 
 // Sink takes the messages of one stream to its client. Calls do not overlap.
@@ -84,7 +84,7 @@ func (h *Hub) turn(batch []delivery, claim bool, now time.Time) []delivery {
 // claimStreams takes streams with something of their own, for half a batch:
 // they must not hold up the groups.
 func (h *Hub) claimStreams(batch []delivery, now time.Time) []delivery {
-	for len(batch) < turns/2 && h.queue.streams.len() > 0 {
+	for len(batch) < (h.turns+1)/2 && h.queue.streams.len() > 0 {
 		s := h.queue.streams.pop()
 		s.waiting = false
 		if s.closed || s.err != nil {
@@ -101,12 +101,12 @@ func (h *Hub) claimStreams(batch []delivery, now time.Time) []delivery {
 
 // claimGroups takes watchers of groups that changed.
 func (h *Hub) claimGroups(batch []delivery, now time.Time) []delivery {
-	for n := 0; n < visits && len(batch) < turns && h.queue.groups.len() > 0; {
+	for n := 0; n < maxVisits && len(batch) < h.turns && h.queue.groups.len() > 0; {
 		g := h.queue.groups.front()
 		if g.visited == 0 {
 			g.order()
 		}
-		for ; g.visited < len(g.watchers) && n < visits && len(batch) < turns; n++ {
+		for ; g.visited < len(g.watchers) && n < maxVisits && len(batch) < h.turns; n++ {
 			w := g.watchers[g.visited]
 			g.visited++
 			if u := h.visit(w, now); u != nil {
@@ -235,12 +235,12 @@ func (h *Hub) offer(s *Stream) {
 	h.queue.signal()
 }
 
-func (s *Stream) hasRoom() bool { return s.inFlight.Load() < Room }
+func (s *Stream) hasRoom() bool { return s.inFlight.Load() < s.hub.room }
 
 // Taken tells that the transport has written a message of so many bytes. It
 // may be called from anywhere, and does not block.
 func (s *Stream) Taken(bytes int) {
-	if s.inFlight.Add(-int64(bytes)) < Room && s.parked.Swap(false) {
+	if s.inFlight.Add(-int64(bytes)) < s.hub.room && s.parked.Swap(false) {
 		s.hub.queue.hasRoom(s)
 	}
 }

@@ -109,6 +109,21 @@ func withSenders(t *testing.T, n int, test func(*fanOut)) {
 	})
 }
 
+func withoutSenders(t *testing.T) *fanOut {
+	t.Helper()
+	f := &fanOut{
+		t: t, builder: view.NewBuilder(),
+		hub: New(Options{Started: time.Now(), Limits: &musterv1.Limits{SubscriptionsPerStream: 10}}),
+	}
+	v, err := f.builder.Restore(0, func(func(*store.Entry) bool) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.hub.Reset(v)
+	f.put(record.LeaseKey(leaseID), record.EncodeLease(&record.Lease{}))
+	return f
+}
+
 func (f *fanOut) put(key string, value []byte) {
 	f.t.Helper()
 	f.revision++

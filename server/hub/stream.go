@@ -114,11 +114,11 @@ type watcher struct {
 	// cursor is before it: there the client's set was found to be the same.
 	upTo uint64
 	// held tells that the client held some state before its pending snapshot.
-	held       bool
-	queued     bool
-	wantAck    bool
-	acked      uint64
-	drains     []*drain // those that wait for it
+	held    bool
+	queued  bool
+	wantAck bool
+	acked   uint64
+	drains  []*drain // those that wait for it
 	// progressAt is when it has been silent for long enough, which takes silence.
 	progressAt time.Time
 	silence    time.Duration
@@ -242,7 +242,7 @@ func (h *Hub) next(w *watcher, now time.Time) *update {
 			d = h.catchUp(w)
 		}
 	case g.changed > w.cursor:
-		if u := g.continuing(w.cursor, w.wantAck, now); u != nil && w.held {
+		if u := g.continuing(w.cursor, w.wantAck, now); u != nil {
 			return h.told(w, u, now)
 		}
 		d = h.catchUp(w)
