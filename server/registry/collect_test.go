@@ -14,13 +14,18 @@ import (
 // register registers one instance for an hour.
 func register(t *testing.T, r *Registry, service, id, request string) *musterv1.Lease {
 	t.Helper()
+	return registerFor(t, r, time.Hour, service, id, request)
+}
+
+func registerFor(t *testing.T, r *Registry, ttl time.Duration, service, id, request string) *musterv1.Lease {
+	t.Helper()
 	in := &musterv1.Instance{Namespace: "shop", Service: service, InstanceId: id, Lifecycle: musterv1.Lifecycle_LIFECYCLE_SERVING}
 	body, err := proto.Marshal(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g, err := r.Register(t.Context(), &Registration{
-		Instances: []Registrant{{Name: nameOf(in), Body: body}}, TTL: time.Hour, RequestID: request,
+		Instances: []Registrant{{Name: nameOf(in), Body: body}}, TTL: ttl, RequestID: request,
 	}, Caller{})
 	if err != nil {
 		t.Fatalf("register %s: %v", id, err)

@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/record"
 	"github.com/muster-registry/muster/server/store"
@@ -56,18 +54,10 @@ func watchedRegistry(t *testing.T, log *slog.Logger, proposed func(*store.Mutati
 	return r, st
 }
 
-func registerFor(t *testing.T, r *Registry, ttl time.Duration, n int) *musterv1.Lease {
+// registerPay registers the nth instance of shop/pay for a second.
+func registerPay(t *testing.T, r *Registry, n int) *musterv1.Lease {
 	t.Helper()
-	res, err := r.Register(t.Context(), &musterv1.RegisterRequest{
-		Instances: []*musterv1.Instance{{
-			Namespace: "shop", Service: "pay", InstanceId: fmt.Sprintf("pay-%d", n), Lifecycle: musterv1.Lifecycle_LIFECYCLE_SERVING,
-		}},
-		Ttl: durationpb.New(ttl), RequestId: fmt.Sprintf("request-%016d", n),
-	}, Caller{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.GetLease()
+	return registerFor(t, r, time.Second, "pay", fmt.Sprint("pay-", n), fmt.Sprintf("request-%016d", n))
 }
 
 // TestManyLeasesExpireTogether: in few mutations, in full, soon, and with one
@@ -86,7 +76,7 @@ func TestManyLeasesExpireTogether(t *testing.T) {
 			}
 		})
 		for i := range leases {
-			registerFor(t, r, time.Second, i)
+			registerPay(t, r, i)
 		}
 		time.Sleep(time.Second + 2*sweepEvery)
 		synctest.Wait()
@@ -122,7 +112,7 @@ func TestGuardThatFailsSparesTheOthers(t *testing.T) {
 		const leases = 5
 		var first *musterv1.Lease
 		for i := range leases {
-			if l := registerFor(t, r, time.Second, i); i == 0 {
+			if l := registerPay(t, r, i); i == 0 {
 				first = l
 			}
 		}
@@ -167,7 +157,7 @@ func TestExpiriesUnderWayAreBounded(t *testing.T) {
 		proposed, expiring := 0, 0
 		r, st := watchedRegistry(t, slog.New(slog.DiscardHandler), func(m *store.Mutation) { proposed += leaseDeletes(m) })
 		for i := range leases {
-			registerFor(t, r, time.Second, i)
+			registerPay(t, r, i)
 		}
 		st.Hold()
 		time.Sleep(time.Second + 5*sweepEvery)
@@ -179,6 +169,28 @@ func TestExpiriesUnderWayAreBounded(t *testing.T) {
 		synctest.Wait()
 		if n := r.View().Leases(); n != 0 {
 			t.Errorf("%d leases are left", n)
+		}
+	})
+}
+
+// TestManyServicesAreEmptiedTogether: their states say so after a few commits,
+// not one for each of them.
+func TestManyServicesAreEmptiedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const services = 2*emptiedTogether + 10
+		r, st := newRegistry(t)
+		for i := range services {
+			registerFor(t, r, time.Second, fmt.Sprint("s", i), "a", fmt.Sprintf("request-%016d", i))
+		}
+		st.SetDelay(10 * time.Millisecond) // a commit
+		time.Sleep(time.Second + 2*sweepEvery + 200*time.Millisecond)
+		synctest.Wait()
+		for i := range services {
+			n := record.ServiceName{Namespace: "shop", Service: fmt.Sprint("s", i)}
+			e := r.View().Service(n).State.GetEmptied()
+			if e.GetReason() != musterv1.RemovalReason_REMOVAL_REASON_EXPIRED || e.GetInstanceId() != "a" {
+				t.Fatalf("%s is emptied by %v", n, e)
+			}
 		}
 	})
 }

@@ -157,11 +157,8 @@ func (r *Registry) tend(ctx context.Context) {
 // latest.
 func (r *Registry) tendOnce(ctx context.Context) time.Duration {
 	wait := r.judgeSuspects(ctx)
-	for n, e := range r.work.takeEmptied() {
-		if err := r.writeEmptied(ctx, n, e); err != nil {
-			r.work.noticeOne(n, e)
-			wait = min(wait, tendRetry)
-		}
+	if !r.writeAllEmptied(ctx, r.work.takeEmptied()) {
+		wait = min(wait, tendRetry)
 	}
 	return wait
 }
@@ -201,34 +198,6 @@ func saysConnection(in *view.Instance) bool {
 		}
 	}
 	return false
-}
-
-// writeEmptied makes a service's state say whether it is empty; e is the last
-// removal that is known of.
-func (r *Registry) writeEmptied(ctx context.Context, n record.ServiceName, e *musterv1.Emptied) error {
-	_, err := r.change(ctx, func(v *view.View) (*store.Mutation, error) {
-		s := v.Service(n)
-		if s == nil || s.State == nil {
-			return nil, nil
-		}
-		said := s.State.GetEmptied()
-		next := &musterv1.ServiceState{
-			Namespace: n.Namespace, Service: n.Service, Policy: s.State.GetPolicy(), Holds: s.State.GetHolds(), Tag: newTag(),
-		}
-		switch {
-		case s.Len() > 0 && said == nil:
-			return nil, nil
-		case s.Len() == 0 && (e == nil || said != nil && said.GetRevision() >= e.GetRevision()):
-			return nil, nil
-		case s.Len() == 0:
-			next.Emptied = e
-		}
-		return &store.Mutation{
-			Guards: []store.Guard{{Key: n.Key(), Revision: s.State.ModifyRevision}},
-			Puts:   []store.Put{{Key: n.Key(), Value: record.EncodeService(next)}},
-		}, nil
-	})
-	return err
 }
 
 // collect forgets services that have been empty for long. A clock that is
