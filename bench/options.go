@@ -16,6 +16,7 @@ import (
 	"github.com/muster-registry/muster/bench/limit"
 	"github.com/muster-registry/muster/bench/muster"
 	"github.com/muster-registry/muster/bench/report"
+	"github.com/muster-registry/muster/bench/results"
 	"github.com/muster-registry/muster/bench/section"
 )
 
@@ -25,6 +26,7 @@ type options struct {
 	sections []section.Section
 	reps     int
 	json     string
+	results  string
 	dir      string
 	program  string
 	without  []string
@@ -40,6 +42,7 @@ func parse(args []string) (*options, error) {
 	flags.StringVar(&without, "without", "", "servers to leave out, joined by commas, such as etcd")
 	flags.IntVar(&o.reps, "reps", 3, "repetitions of each measurement")
 	flags.StringVar(&o.json, "json", "", "file for the figures (none)")
+	flags.StringVar(&o.results, "results", "", "folder for RESULTS.md and its charts (none); only a run of all sections writes them")
 	flags.StringVar(&o.dir, "dir", "out", "directory on the disk to measure, for the servers' data")
 	flags.StringVar(&o.program, "muster", "../bin/muster", "the muster program")
 	flags.Func("flag", "setting of every Muster server, name=value, such as pprof=127.0.0.1:6060; may be repeated", o.setting)
@@ -136,6 +139,9 @@ func (o *options) measure(ctx context.Context) (err error) {
 	}
 	if o.json != "" {
 		err = errors.Join(err, r.Report.WriteJSON(o.json))
+	}
+	if o.results != "" && len(o.sections) == len(section.All()) {
+		err = errors.Join(err, results.Write(r.Report, o.results))
 	}
 	return err
 }

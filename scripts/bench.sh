@@ -34,7 +34,7 @@ quick)
 	;;
 full)
 	build
-	cd bench && exec ../bin/muster-bench -json out/full.json "$@"
+	cd bench && exec ../bin/muster-bench -json out/full.json -results . "$@"
 	;;
 *) die "want: bench.sh quick|full|build" ;;
 esac

@@ -98,7 +98,7 @@ func each(message []byte, field protowire.Number, f func([]byte)) {
 		}
 		message = message[n:]
 		if num == field && typ == protowire.BytesType {
-			if value, n := protowire.ConsumeBytes(message); n >= 0 {
+			if value, size := protowire.ConsumeBytes(message); size >= 0 {
 				f(value)
 			}
 		}

@@ -26,7 +26,7 @@ type Chart struct {
 	Title string
 	// X and Y name the axes, with their units.
 	X, Y string
-	// Series are drawn in order; the palette has six colours and begins again.
+	// Series are drawn in order; the palette has seven colours and begins again.
 	Series []Series
 }
 
@@ -39,7 +39,7 @@ const (
 
 // The colours differ in lightness as well, so that a copy without colour can
 // still be read.
-var palette = []string{"#0b559f", "#d95f02", "#1b9e77", "#7a3b9e", "#b3123b", "#8a6d00"}
+var palette = []string{"#0b559f", "#d95f02", "#1b9e77", "#7a3b9e", "#b3123b", "#8a6d00", "#444444"}
 
 // SVG draws the chart. It is deterministic: the same chart gives the same
 // bytes. It says so in the picture if there is nothing to draw.

@@ -24,10 +24,10 @@ func (r *Run) recordBytes(ctx context.Context) (bytes float64, err error) {
 		return 0, errors.New("this section needs muster")
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := d.Server.(drive.Grower).Grow(ctx, sample); err != nil {
+	if err = d.Server.(drive.Grower).Grow(ctx, sample); err != nil {
 		return 0, fmt.Errorf("hold %d instances: %w", sample, err)
 	}
-	if err := d.Process().Kill(); err != nil {
+	if err = d.Process().Kill(); err != nil {
 		return 0, err
 	}
 	s, err := embedded.Open(embedded.Options{Dir: d.config.Dir})
@@ -36,7 +36,7 @@ func (r *Run) recordBytes(ctx context.Context) (bytes float64, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	var c counter
-	if err := s.Start(&c); err != nil {
+	if err = s.Start(&c); err != nil {
 		return 0, err
 	}
 	if c.instances != sample {

@@ -47,7 +47,7 @@ func Restart(ctx context.Context, r *Run) error {
 
 // restartNew measures a server of its own.
 func (r *Run) restartNew(ctx context.Context, name string, n int) (err error) {
-	if err := r.CloseShared(); err != nil {
+	if err = r.CloseShared(); err != nil {
 		return err
 	}
 	d, err := r.durable(ctx, name, drive.Config{Conns: UnaryConns})
@@ -56,7 +56,7 @@ func (r *Run) restartNew(ctx context.Context, name string, n int) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	register := d.Server.(drive.Registrar).Register()
-	if err := load.Each(ctx, 64, n, func(ctx context.Context, worker, i int) error {
+	if err = load.Each(ctx, 64, n, func(ctx context.Context, worker, i int) error {
 		return register(ctx, worker, uint64(i))
 	}); err != nil {
 		return errors.Join(fmt.Errorf("register %d instances with %s: %w", n, name, err), d.Process().Err())

@@ -14,7 +14,9 @@ import (
 // scaled are the operations of the scaling section: their names in keys.
 // "register" is a registration and the deregistration that undoes it, so that
 // the size stays what it is.
-var scaled = []string{"register", "update", "keepalive", "lookup", "fanout"}
+// "lookup" is of any of the services, which have 1,000 instances each; "lookup10"
+// and "unchanged" of one service of 10.
+var scaled = []string{"register", "update", "keepalive", "lookup", "lookup10", "unchanged", "fanout"}
 
 // Scaling measures what operations cost, by how many instances the server
 // holds.
@@ -27,9 +29,9 @@ func Scaling(ctx context.Context, r *Run) error {
 		}
 		s.ladder = l
 		for _, op := range scaled {
-			result, err := s.measure(ctx, op)
-			if err != nil {
-				return fmt.Errorf("%s with %d instances: %w", op, n, Named{Server: l.Server, Name: "muster"}.explain(err))
+			result, failed := s.measure(ctx, op)
+			if failed != nil {
+				return fmt.Errorf("%s with %d instances: %w", op, n, Named{Server: l.Server, Name: "muster"}.explain(failed))
 			}
 			s.report(op, result)
 		}
@@ -65,6 +67,8 @@ type scaling struct {
 	ladder *ladder
 	// joined counts the keys of instances that came and went.
 	joined atomic.Uint64
+	// filled tells that there is a service of 10.
+	filled bool
 }
 
 // joinedKeys is where those keys begin.
@@ -87,6 +91,8 @@ func (s *scaling) measure(ctx context.Context, op string) (*load.Result, error) 
 		return s.keepalive(ctx)
 	case "fanout":
 		return s.fanout(ctx)
+	case "lookup10", "unchanged":
+		return s.lookupSmall(ctx, op == "unchanged")
 	}
 	do := map[string]func(context.Context, int) error{"register": s.register, "update": s.update, "lookup": s.lookup}[op]
 	return load.Closed(ctx, s.plan(16), do)
@@ -117,6 +123,24 @@ func (s *scaling) update(ctx context.Context, worker int) error {
 
 func (s *scaling) lookup(ctx context.Context, worker int) error {
 	return s.ladder.Server.(drive.Churner).Fetch(ctx, worker, s.anyKey())
+}
+
+// lookupSmall looks up one service of 10 instances.
+func (s *scaling) lookupSmall(ctx context.Context, unchanged bool) (*load.Result, error) {
+	const instances = 10
+	looker := s.ladder.Server.(drive.Looker)
+	if !s.filled {
+		if err := looker.Fill(ctx, instances); err != nil {
+			return nil, fmt.Errorf("fill a service with %d instances: %w", instances, err)
+		}
+		s.filled = true
+	}
+	l, err := looker.Lookup(ctx, drive.LookupSpec{Instances: instances, Unchanged: unchanged})
+	if err != nil {
+		return nil, err
+	}
+	var key atomic.Uint64
+	return load.Closed(ctx, s.plan(16), func(ctx context.Context, worker int) error { return l.Do(ctx, worker, key.Add(1)) })
 }
 
 // keepalive renews all leases in turn, one with each message.
