@@ -39,7 +39,7 @@ func Delivery(ctx context.Context, r *Run) error {
 	if err != nil {
 		return err
 	}
-	for range Pick(r, 1, r.Reps) {
+	for range r.fanReps() {
 		if err := r.deliveryOne(ctx, rust); err != nil {
 			return err
 		}

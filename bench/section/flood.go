@@ -28,7 +28,7 @@ func Flood(ctx context.Context, r *Run) error {
 		return err
 	}
 	names := []string{"limit", "muster", "etcd"}
-	for range r.Reps {
+	for range r.fanReps() {
 		for _, name := range names {
 			if r.Quick && name == "etcd" {
 				continue

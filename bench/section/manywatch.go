@@ -23,7 +23,7 @@ const (
 // beside as many that watch one.
 func ManyWatch(ctx context.Context, r *Run) error {
 	streams := Pick(r, 100, 500)
-	for range r.Reps {
+	for range r.fanReps() {
 		one, err := r.memoryOfStreams(ctx, streams, 1)
 		if err != nil {
 			return err

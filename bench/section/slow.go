@@ -19,7 +19,7 @@ const (
 // Slow measures what watchers that stop reading do to the others, and to the
 // server's memory.
 func Slow(ctx context.Context, r *Run) error {
-	for range r.Reps {
+	for range r.fanReps() {
 		if err := r.slowOne(ctx); err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func (r *Run) slowOne(ctx context.Context) (err error) {
 	if err := s.open(ctx, slowWatchers, 1); err != nil {
 		return err
 	}
-	for range 2 {
+	for range Pick(r, 1, 2) {
 		if err := r.slowRound(ctx, s); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func Streams(ctx context.Context, r *Run) error {
 		return err
 	}
 	watchers, services, conns := Pick(r, 5_000, 50_000), Pick(r, 100, 1_000), Pick(r, 50, 500)
-	reps := Pick(r, 1, min(r.Reps, 2)) // they take long, and differ little
+	reps := min(r.fanReps(), 2) // they take long, and differ little
 	for range reps {
 		for _, name := range []string{"limit", "muster"} {
 			if err := r.streamsOne(ctx, name, watchers, services, conns, sizes); err != nil {
@@ -103,7 +103,7 @@ func (r *Run) streamsAt(ctx context.Context, s *stage, rate, services int) error
 	w := s.pace(ctx, paceWriters, rate, services, streamInstances)
 	written := s.written.Load()
 	start := time.Now()
-	c, err := m.count(ctx, s.Process(), Pick(r, 500*time.Millisecond, 2*time.Second), Pick(r, time.Second, 8*time.Second))
+	c, err := m.count(ctx, s.Process(), Pick(r, 300*time.Millisecond, 2*time.Second), Pick(r, 800*time.Millisecond, 8*time.Second))
 	written = s.written.Load() - written
 	elapsed := time.Since(start)
 	if err = errors.Join(err, w.stop()); err != nil {
