@@ -193,7 +193,7 @@ func (g *group) matches(n record.ServiceName) bool {
 
 // holds tells whether an instance of a matching service is in the set.
 func (g *group) holds(in *view.Instance) bool {
-	return in != nil && (!g.sel.Filtered() || g.sel.Passes(in.Proto()))
+	return in != nil && (!g.sel.Filtered() || g.sel.Passes(in.Decoded()))
 }
 
 // eachService calls f for the services of the selector that a view has, in

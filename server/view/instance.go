@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 
@@ -22,6 +23,8 @@ type Instance struct {
 	// Lifecycle and Health are those of the public form.
 	Lifecycle musterv1.Lifecycle
 	Health    musterv1.Health
+
+	decoded atomic.Pointer[musterv1.Instance]
 }
 
 // newInstance checks an entry, so that nothing can fail when it is read later.
