@@ -13,8 +13,8 @@ const (
 	// coalesceWindow is how many changes may be under way in a flood, counted by
 	// coalesceGroup at a time; coalesceWriters write them, to distinct instances
 	// of a service of coalesceInstances.
-	coalesceWindow, coalesceGroup      = 512, 32
-	coalesceWriters, coalesceInstances = 256, 1024
+	coalesceWindow, coalesceGroup      = 256, 16
+	coalesceWriters, coalesceInstances = 128, 512
 	floodWatchers                      = 1000
 	// timedPart: of one in so many watchers all changes are timed.
 	timedPart = 16
