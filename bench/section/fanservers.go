@@ -65,15 +65,11 @@ func driverOf[D fan.Driver](d D, err error) (fan.Driver, error) {
 }
 
 func (r *Run) fanTarget(name string, sizes limit.FanSizes) drive.Target {
-	if name == "direct" {
-		return limit.FanTarget{Direct: true, Sizes: sizes}
-	}
 	for _, t := range r.Targets {
 		switch {
-		case t.Name() != name:
-		case name == "limit":
-			return limit.FanTarget{Sizes: sizes}
-		default:
+		case t.Name() == "limit" && (name == "limit" || name == "direct"):
+			return limit.FanTarget{Direct: name == "direct", Sizes: sizes}
+		case t.Name() == name:
 			return t
 		}
 	}
