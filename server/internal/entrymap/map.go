@@ -1,7 +1,7 @@
 // Package entrymap holds the store's entries by key: a hash map whose copy
 // takes constant time, for millions of entries.
 //
-// A [Map] is a tree of fixed height: 128 × 128 buckets, chosen by the key's
+// A [Map] is a tree of fixed height: 256 × 64 buckets, chosen by the key's
 // hash, each a list of pointers with 32 bits of each one's hash beside it. At a
 // million entries a bucket has some 60; finding one reads their hashes, which
 // lie together, and then one entry. That costs about the same at a thousand
@@ -9,8 +9,9 @@
 // are compared, each in memory that no cache holds. An entry costs 15 bytes.
 //
 // [Map.Copy] shares everything; whatever either changes from then on, it
-// copies first (the bucket, and the two nodes above it). A copy may be read by
-// any number of goroutines, while its original is changed by another.
+// copies first: the bucket, the node above it, and once the root. A copy may
+// be read by any number of goroutines, while its original is changed by
+// another.
 package entrymap
 
 import (
@@ -21,8 +22,10 @@ import (
 )
 
 const (
-	fanBits = 7
-	fan     = 1 << fanBits
+	rootBits = 8
+	nodeBits = 6
+	// buckets is how many there are.
+	buckets = 1 << (rootBits + nodeBits)
 )
 
 // seed differs in each process: nobody can choose keys that share a bucket.
@@ -42,12 +45,12 @@ type Map struct {
 
 type root struct {
 	owner uint64
-	nodes [fan]*node
+	nodes [1 << rootBits]*node
 }
 
 type node struct {
 	owner   uint64
-	buckets [fan]*bucket
+	buckets [1 << nodeBits]*bucket
 }
 
 // bucket has its entries in no order.
@@ -65,8 +68,8 @@ func HashBytes(key []byte) uint64 { return maphash.Bytes(seed, key) }
 
 // A hash is used from both ends: the highest bits choose node and bucket, the
 // lowest are the tag.
-func nodeOf(hash uint64) uint64   { return hash >> (64 - fanBits) }
-func bucketOf(hash uint64) uint64 { return hash >> (64 - 2*fanBits) & (fan - 1) }
+func nodeOf(hash uint64) uint64   { return hash >> (64 - rootBits) }
+func bucketOf(hash uint64) uint64 { return hash >> (64 - rootBits - nodeBits) & (1<<nodeBits - 1) }
 func tagOf(hash uint64) uint32    { return uint32(hash) }
 
 // Len is the number of entries.

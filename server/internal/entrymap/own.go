@@ -62,7 +62,7 @@ func (b *bucket) reserve(room int) {
 // room for as many entries as are expected in all.
 func (m *Map) Split(n, expected int) []*Map {
 	m.ownRoot()
-	room := expected / (fan * fan)
+	room := expected / buckets
 	parts := make([]*Map, n)
 	for i := range parts {
 		parts[i] = &Map{root: m.root, owner: m.owner, room: room + room/8}
@@ -78,4 +78,4 @@ func (m *Map) Join(parts []*Map) {
 }
 
 // Part tells which of n parts a hash belongs to.
-func Part(hash uint64, n int) int { return int(nodeOf(hash)) * n >> fanBits }
+func Part(hash uint64, n int) int { return int(nodeOf(hash)) * n >> rootBits }
