@@ -5,7 +5,7 @@
 // Go's default lets the heap double between two collections. A registry of a
 // thousand instances lives in a few megabytes and would collect them dozens of
 // times a second; one of a million would hold twice what it needs. So the room
-// between two collections is [Room]: at least 64 MiB, else 30 % of what lives.
+// between two collections is [Room]: at least 64 MiB, else 40 % of what lives.
 //
 // An operator who sets GOGC decides instead: then nothing here has any effect.
 // GOMEMLIMIT is the runtime's business in any case, and goes before all this.
@@ -23,7 +23,7 @@ import (
 
 const (
 	leastRoom   = 64 << 20
-	roomPercent = 30
+	roomPercent = 40
 	// goHeap is what Go takes the heap for if it is smaller.
 	goHeap = 4 << 20
 	// every is how often the collector's settings are looked at.

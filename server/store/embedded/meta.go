@@ -33,6 +33,11 @@ func readMeta(fs vfs.FS, dir *listing) (clusterID, error) {
 	return h.cluster, nil
 }
 
+// firstSegmentBytes is the length of a new store's first segment, at most:
+// whoever starts a server for the first time waits until it is written. The
+// preparer makes the next ones.
+const firstSegmentBytes = minSegmentBytes
+
 // createStore makes an empty store in a directory that has none.
 func createStore(fs vfs.FS, dir *listing, segmentBytes int64) (clusterID, error) {
 	if err := clearUnfinished(fs, dir); err != nil {
@@ -40,7 +45,7 @@ func createStore(fs vfs.FS, dir *listing, segmentBytes int64) (clusterID, error)
 	}
 	var cluster clusterID
 	_, _ = rand.Read(cluster[:]) // never fails, by its contract
-	s, err := createSegment(fs, dir, cluster, 1, segmentBytes)
+	s, err := createSegment(fs, dir, cluster, 1, min(segmentBytes, firstSegmentBytes))
 	if err != nil {
 		return clusterID{}, err
 	}
