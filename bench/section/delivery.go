@@ -114,7 +114,7 @@ type registration struct {
 // registrations registers an instance, and takes it away again, many times.
 func (r *Run) registrations(ctx context.Context, d *muster.Fan) ([]registration, error) {
 	var all []registration
-	for i := range Pick(r, 150, 1500) {
+	for i := range Pick(r, 150, 800) {
 		key := uint64(1_000_000 + i) //nolint:gosec // not negative
 		request := payload.RegisterRequest(key, 0, payload.Instance(muster.FanService(deliveryService), key))
 		var answer musterv1.RegisterResponse

@@ -23,7 +23,7 @@ const (
 // beside as many that watch one.
 func ManyWatch(ctx context.Context, r *Run) error {
 	streams := Pick(r, 100, 500)
-	for range r.fanReps() {
+	for range min(r.fanReps(), 2) {
 		one, err := r.memoryOfStreams(ctx, streams, 1)
 		if err != nil {
 			return err
@@ -79,7 +79,7 @@ func (r *Run) memoryOfStreams(ctx context.Context, streams, services int) (grown
 
 // settledMemory is the server's resident memory after a short rest.
 func (r *Run) settledMemory(ctx context.Context, s *stage) (int64, error) {
-	if err := pause(ctx, Pick(r, 300*time.Millisecond, 3*time.Second)); err != nil {
+	if err := pause(ctx, Pick(r, 300*time.Millisecond, 2*time.Second)); err != nil {
 		return 0, err
 	}
 	return s.Process().RSS()

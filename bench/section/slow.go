@@ -64,7 +64,7 @@ func (r *Run) slowRound(ctx context.Context, s *stage) error {
 	}
 	s.stop(slowStopped)
 	w := s.pace(ctx, 4, fillPerSecond, 1, fanInstances)
-	err = pause(ctx, Pick(r, 1500*time.Millisecond, 2*time.Second))
+	err = pause(ctx, 1500*time.Millisecond)
 	if err = errors.Join(err, w.stop()); err != nil {
 		return err
 	}
@@ -91,6 +91,6 @@ func (r *Run) othersP99(ctx context.Context, s *stage) (time.Duration, error) {
 	m := &meter{latency: &fan.Histogram{}, timed: func(i int) bool { return i < slowWatchers-slowStopped }}
 	s.meter.Store(m)
 	w := s.pace(ctx, 1, slowPerSecond, 1, fanInstances)
-	_, err := m.count(ctx, s.Process(), r.Warmup(), Pick(r, 700*time.Millisecond, 4*time.Second))
+	_, err := m.count(ctx, s.Process(), r.Warmup(), Pick(r, 700*time.Millisecond, 2500*time.Millisecond))
 	return m.latency.Quantile(990), errors.Join(err, w.stop())
 }

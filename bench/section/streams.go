@@ -103,7 +103,7 @@ func (r *Run) streamsAt(ctx context.Context, s *stage, rate, services int) error
 	w := s.pace(ctx, paceWriters, rate, services, streamInstances)
 	written := s.written.Load()
 	start := time.Now()
-	c, err := m.count(ctx, s.Process(), Pick(r, 300*time.Millisecond, 2*time.Second), Pick(r, 800*time.Millisecond, 8*time.Second))
+	c, err := m.count(ctx, s.Process(), Pick(r, 300*time.Millisecond, 1500*time.Millisecond), Pick(r, 800*time.Millisecond, 5*time.Second))
 	written = s.written.Load() - written
 	elapsed := time.Since(start)
 	if err = errors.Join(err, w.stop()); err != nil {
