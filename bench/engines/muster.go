@@ -15,7 +15,7 @@ type muster struct{ store *embedded.Store }
 type forgetful struct{}
 
 func (forgetful) Restore(uint64, iter.Seq[*store.Entry]) error { return nil }
-func (forgetful) Apply([]store.Commit)                        {}
+func (forgetful) Apply([]store.Commit)                         {}
 
 func openMuster(dir string) (engine, error) {
 	s, err := embedded.Open(embedded.Options{Dir: dir})

@@ -39,7 +39,7 @@ func (Target) Start(ctx context.Context, c drive.Config) (drive.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := proc.Start(proc.Command{Path: program, Args: []string{Role, "-listen", address, "-dir", c.Dir}}) //nolint:contextcheck // whoever started a server ends it, not the context
+	p, err := proc.Start(proc.Command{Path: program, Args: []string{Role, "-listen", address, "-dir", c.Dir}})
 	if err != nil {
 		return nil, errors.Join(err, conns.Close())
 	}
