@@ -24,13 +24,18 @@ type audience struct {
 	meter   atomic.Pointer[meter]
 	// gate is that of the watchers that stopped reading, or nil.
 	gate chan struct{}
+	// converging makes watchers note how new their changes are.
+	converging atomic.Bool
 }
 
 // listener is one watcher. Only its own stream writes to it.
 type listener struct {
 	service int
-	// heard is how many changes it was told of, and at the revision of the last.
-	heard, at atomic.Uint64
+	// heard is how many changes it was told of.
+	heard atomic.Uint64
+	// newest is when the newest of them was begun, in ns since 1970, as far as
+	// they were heard while the audience converged.
+	newest atomic.Int64
 	// gate, if not nil, makes it stop reading until the channel is closed.
 	gate atomic.Pointer[chan struct{}]
 	_    [24]byte // a cache line for each
@@ -86,7 +91,9 @@ func (a *audience) open(ctx context.Context, watchers, services int) error {
 func (a *audience) hear(i int, l *listener, f *fan.Frame) {
 	n := uint64(len(f.Stamps))
 	heard := l.heard.Add(n)
-	l.at.Store(f.To)
+	if a.converging.Load() {
+		l.note(f)
+	}
 	if gate := l.gate.Load(); gate != nil {
 		<-*gate
 	}
@@ -170,27 +177,37 @@ func (a *audience) settled(ctx context.Context) (uint64, error) {
 // everyNth makes meters time one in n watchers.
 func everyNth(n int) func(int) bool { return func(i int) bool { return i%n == 0 } }
 
+// note keeps the newest change of a frame.
+func (l *listener) note(f *fan.Frame) {
+	now := time.Now()
+	for _, s := range f.Stamps {
+		l.newest.Store(max(l.newest.Load(), now.Add(-fan.Since(s, now)).UnixNano()))
+	}
+}
+
 // converge changes each service once more, and waits until all of its watchers
-// are at the same revision, which is newer than what they had been told of.
+// were told of that change.
 func (a *audience) converge(ctx context.Context, services int) error {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
-	newest := func() []uint64 {
-		all := make([]uint64, services)
-		for _, l := range a.watchers {
-			all[l.service] = max(all[l.service], l.at.Load())
-		}
-		return all
+	a.converging.Store(true)
+	defer a.converging.Store(false)
+	// Stamps are coarse: what was written before must look older.
+	if err := pause(ctx, time.Millisecond); err != nil {
+		return err
 	}
-	before := newest()
+	begun := time.Now().UnixNano()
+	if err := pause(ctx, time.Millisecond); err != nil {
+		return err
+	}
 	err := load.Each(ctx, openers, services, func(ctx context.Context, w, s int) error { return a.change(ctx, w, s, 0) })
 	if err != nil {
 		return err
 	}
 	for {
-		now, behind := newest(), 0
+		behind := 0
 		for _, l := range a.watchers {
-			if at := l.at.Load(); at == before[l.service] || at != now[l.service] {
+			if l.newest.Load() < begun {
 				behind++
 			}
 		}
