@@ -98,17 +98,18 @@ type registering struct {
 	now               time.Time
 
 	// Results of the last decision.
-	present   []*view.Instance // for each instance, what has its name now, or nil
+	keys      []string         // of the instances
+	present   []*view.Instance // what lies there now, or nil
 	epoch     uint64
 	retryOf   *view.Lease
 	takenOver []*view.Instance
 
 	mutation store.Mutation
 	// Memory for the mutation of one instance, which most are.
-	guards  [3]store.Guard
-	puts    [3]store.Put
-	keys    [1]string
-	entries [1]*view.Instance
+	guards   [3]store.Guard
+	puts     [3]store.Put
+	oneKey   [1]string
+	oneEntry [1]*view.Instance
 }
 
 // claims is what the request claims by.
@@ -166,18 +167,17 @@ func (g *registering) decide(v *view.View) (*store.Mutation, error) {
 		return nil, err
 	}
 	n := len(g.req.Instances)
-	keys := g.keys[:0]
 	// What a store was given is the store's: another attempt needs memory anew.
 	g.mutation = store.Mutation{}
 	if m := &g.mutation; n == 1 && g.puts[0].Key == "" {
 		m.Guards, m.Puts = g.guards[:0], g.puts[:0]
 	} else {
-		m.Guards, m.Puts, keys = make([]store.Guard, 0, n+2), make([]store.Put, 0, n+2), make([]string, 0, n)
+		m.Guards, m.Puts = make([]store.Guard, 0, n+2), make([]store.Put, 0, n+2)
 	}
 	var guarded []record.ServiceName
 	for i := range g.req.Instances {
 		in := &g.req.Instances[i]
-		keys = append(keys, g.putInstance(in, g.present[i]))
+		g.putInstance(in, g.keys[i], g.present[i])
 		if i > 0 && in.Name.ServiceName == g.req.Instances[i-1].Name.ServiceName || slices.Contains(guarded, in.Name.ServiceName) {
 			continue
 		}
@@ -186,19 +186,19 @@ func (g *registering) decide(v *view.View) (*store.Mutation, error) {
 			guarded = append(guarded, in.Name.ServiceName)
 		}
 	}
-	slices.Sort(keys)
-	g.putLease(keys)
+	slices.Sort(g.keys)
+	g.putLease()
 	for _, l := range replaced {
-		shrinkLease(&g.mutation, l, keys)
+		shrinkLease(&g.mutation, l, g.keys)
 	}
 	return &g.mutation, nil
 }
 
-func (g *registering) putLease(instances []string) {
+func (g *registering) putLease() {
 	m := &g.mutation
 	m.Guards = append(m.Guards, store.Guard{Key: g.leaseKey})
 	m.Puts = append(m.Puts, store.Put{Key: g.leaseKey, Value: record.EncodeNewLease(
-		uint64(g.req.TTL.Milliseconds()), instances, g.req.RequestID, g.epoch)})
+		uint64(g.req.TTL.Milliseconds()), g.keys, g.req.RequestID, g.epoch)})
 }
 
 // judgeAll applies the rules to every instance, and returns the leases that
@@ -243,9 +243,10 @@ func (g *registering) judgeAll(v *view.View) (replaced []*view.Lease, err error)
 // findPresent finds what has the names of the instances now. A call registers
 // in one service as a rule, so that this is looked for once.
 func (g *registering) findPresent(v *view.View) {
-	g.present = g.entries[:0]
-	if n := len(g.req.Instances); n > 1 {
-		g.present = make([]*view.Instance, 0, n)
+	n := len(g.req.Instances)
+	g.present, g.keys = g.oneEntry[:], g.oneKey[:]
+	if n > 1 {
+		g.present, g.keys = make([]*view.Instance, n), make([]string, n)
 	}
 	var s *view.Service
 	for i := range g.req.Instances {
@@ -253,11 +254,10 @@ func (g *registering) findPresent(v *view.View) {
 		if i == 0 || name.ServiceName != g.req.Instances[i-1].Name.ServiceName {
 			s = v.Service(name.ServiceName)
 		}
-		var in *view.Instance
+		g.present[i], g.keys[i] = nil, name.Key()
 		if s != nil {
-			in = s.Instance(name.ID)
+			g.present[i] = s.InstanceAt(g.keys[i])
 		}
-		g.present = append(g.present, in)
 	}
 }
 
@@ -291,9 +291,8 @@ func nameOf(in *musterv1.Instance) record.InstanceName {
 	}
 }
 
-// putInstance adds the writing of a newly registered instance, and returns its
-// key.
-func (g *registering) putInstance(in *Registrant, present *view.Instance) string {
+// putInstance adds the writing of a newly registered instance.
+func (g *registering) putInstance(in *Registrant, key string, present *view.Instance) {
 	r := record.Registered{
 		Body: in.Body, LeaseID: g.leaseID, Tag: newTag(), CreateTime: g.now, ModifyTime: g.now,
 	}
@@ -302,15 +301,13 @@ func (g *registering) putInstance(in *Registrant, present *view.Instance) string
 	}
 	r.Health = health.Verdict(r.HealthSlots)
 	var mod uint64
-	key := in.Name.Key()
 	if present != nil {
-		mod, key = present.ModifyRevision(), present.Key()
+		mod = present.ModifyRevision()
 		r.CreateTime = present.Proto().GetCreateTime().AsTime()
 	}
 	m := &g.mutation
 	m.Guards = append(m.Guards, store.Guard{Key: key, Revision: mod})
 	m.Puts = append(m.Puts, store.Put{Key: key, Value: r.Encode()})
-	return key
 }
 
 func selfSlot(sh *musterv1.SelfHealth, now time.Time) *musterv1.HealthSlot {

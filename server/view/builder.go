@@ -45,11 +45,11 @@ type Builder struct {
 	current View
 	// touched are the services that were copied for the batch under way and
 	// may be changed in place.
-	touched map[string]*Service
+	touched map[record.ServiceName]*Service
 }
 
 // NewBuilder makes a builder whose view is empty.
-func NewBuilder() *Builder { return &Builder{touched: map[string]*Service{}} }
+func NewBuilder() *Builder { return &Builder{touched: map[record.ServiceName]*Service{}} }
 
 // Apply takes over commits and returns the view after them, and what changed.
 // An error means that the store holds what no server wrote.
@@ -243,24 +243,26 @@ func (b *Builder) removeInstance(key string, revision uint64, notes map[string]r
 // service returns the service for changing in place: a copy, made once per
 // batch, that shares its instances until they change.
 func (b *Builder) service(n record.ServiceName) *Service {
-	key := sortKey(n)
-	if s := b.touched[key]; s != nil {
+	if s := b.touched[n]; s != nil {
 		return s
 	}
-	next := newService(n)
+	var next *Service
+	key := sortKey(n)
 	if old, ok := b.current.services.Get(key); ok {
-		*next = Service{Name: n, State: old.State, Digest: old.Digest, Count: old.Count, instances: *old.instances.Copy()}
+		next = &Service{Name: n, State: old.State, Digest: old.Digest, Count: old.Count, instances: *old.instances.Copy()}
+	} else {
+		next = newService(n)
 	}
-	b.touched[key] = next
+	b.touched[n] = next
 	b.current.services.Set(key, next)
 	return next
 }
 
 // publish ends the batch. What it returns is never changed again.
 func (b *Builder) publish(revision uint64) *View {
-	for key, s := range b.touched {
+	for name, s := range b.touched {
 		if s.Count == 0 {
-			b.current.services.Delete(key)
+			b.current.services.Delete(sortKey(name))
 		}
 	}
 	clear(b.touched)

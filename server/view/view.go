@@ -8,6 +8,8 @@
 package view
 
 import (
+	"sync"
+
 	"github.com/tidwall/btree"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -46,9 +48,28 @@ func (s *Service) Len() int { return s.instances.Len() }
 
 // Instance finds an instance by id, or returns nil.
 func (s *Service) Instance(id string) *Instance {
-	in, _ := s.instances.Get(&Instance{entry: &store.Entry{Key: record.InstanceName{ServiceName: s.Name, ID: id}.Key()}})
+	return s.InstanceAt(record.InstanceName{ServiceName: s.Name, ID: id}.Key())
+}
+
+// InstanceAt is Instance by the instance's key in the store, which the caller
+// has already. It must be one of this service's.
+func (s *Service) InstanceAt(key string) *Instance {
+	p := pivots.Get().(*pivot)
+	p.entry.Key = key
+	p.instance.entry = &p.entry
+	in, _ := s.instances.Get(&p.instance)
+	p.entry.Key = ""
+	pivots.Put(p)
 	return in
 }
+
+// pivot is an instance that is only there to be compared with.
+type pivot struct {
+	instance Instance
+	entry    store.Entry
+}
+
+var pivots = sync.Pool{New: func() any { return &pivot{} }}
 
 // Instances yields the instances in the order of their ids.
 func (s *Service) Instances(yield func(*Instance) bool) {
