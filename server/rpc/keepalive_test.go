@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -32,9 +33,12 @@ func TestPlainRequestsAreThoseThatDecodingAccepts(t *testing.T) {
 		k := &keepAlive{service: s, previous: rapid.Uint64Range(0, 5).Draw(t, "previous")}
 		req := &musterv1.KeepAliveRequest{
 			Sequence: rapid.OneOf(rapid.Uint64Range(0, 9), rapid.Uint64()).Draw(t, "sequence"),
-			LeaseIds: rapid.SliceOfN(rapid.OneOf(
-				rapid.StringMatching(`[0-9a-f]{32}`), rapid.StringMatching(`[0-9a-f]{32}`), rapid.StringMatching(`[0-9a-g]{31,33}`), rapid.StringN(0, 40, 40),
-			), 0, 5).Draw(t, "leases"),
+			LeaseIds: rapid.SliceOfN(rapid.StringMatching(`[0-9a-f]{32}`), 0, 5).Draw(t, "leases"),
+		}
+		if n := len(req.GetLeaseIds()); n > 0 && rapid.IntRange(0, 3).Draw(t, "odd") == 0 {
+			req.LeaseIds[rapid.IntRange(0, n-1).Draw(t, "which")] = rapid.OneOf(
+				rapid.StringMatching(`[0-9a-g]{31,33}`), rapid.StringN(0, 40, 40),
+			).Draw(t, "id")
 		}
 		if rapid.IntRange(0, 9).Draw(t, "reports") == 0 {
 			req.Reports = append(req.Reports, &musterv1.HealthReport{})
@@ -44,7 +48,11 @@ func TestPlainRequestsAreThoseThatDecodingAccepts(t *testing.T) {
 			t.Skip("not UTF-8")
 		}
 		if len(b) > 0 && rapid.IntRange(0, 3).Draw(t, "damage") == 0 {
-			b[rapid.IntRange(0, len(b)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "by")
+			at := rapid.IntRange(0, len(b)-1).Draw(t, "at")
+			if i := bytes.IndexByte(b, leaseIDField); i >= 0 && rapid.Bool().Draw(t, "tag") {
+				at = i
+			}
+			b[at] = rapid.OneOf(rapid.Byte(), rapid.SampledFrom([]byte{0x0a, 0x1a, 0x22, 0x7a})).Draw(t, "by")
 		}
 		got := &musterv1.KeepAliveRequest{}
 		valid := proto.Unmarshal(b, got) == nil && s.check.KeepAlive(got, k.previous) == nil && len(got.GetReports()) == 0
