@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -35,5 +36,23 @@ func TestPublicFormHoldsNoRevisions(t *testing.T) {
 	s, err := DecodeService(EncodeService(&musterv1.ServiceState{CreateRevision: 8, ModifyRevision: 9}), 1, 2)
 	if err != nil || s.GetCreateRevision() != 1 || s.GetModifyRevision() != 2 {
 		t.Errorf("state = %v, %v; want the store's revisions", s, err)
+	}
+}
+
+// TestLeaseInstancesAreThoseDecoded, and are read no further than wanted.
+func TestLeaseInstancesAreThoseDecoded(t *testing.T) {
+	want := []string{"/i/shop/pay/a", "/i/shop/pay/b", ""}
+	value := EncodeLease(&Lease{Owner: "s", TtlMs: 5, Instances: want, RequestId: "r", Epoch: 7})
+	if got := slices.Collect(LeaseInstances(value)); !slices.Equal(got, want) {
+		t.Errorf("instances %q, want %q", got, want)
+	}
+	for first := range LeaseInstances(value) {
+		if first != want[0] {
+			t.Errorf("the first is %q, want %q", first, want[0])
+		}
+		break
+	}
+	if got := slices.Collect(LeaseInstances([]byte{0xff})); len(got) != 0 {
+		t.Errorf("instances %q of what is no lease", got)
 	}
 }

@@ -19,7 +19,7 @@ const (
 	// that settle make room for more before.
 	sweepEvery = 10 * time.Millisecond
 	// maxExpiring bounds the leases whose expiry is under way.
-	maxExpiring = 8192
+	maxExpiring = 4096
 	// expireAtOnce is how many are taken from the table at once.
 	expireAtOnce = 1024
 	// expireTogether is how many leases go in one mutation, and
@@ -94,7 +94,7 @@ func (x *expirer) lookOnce(now time.Time, o *sweepOutcome) bool {
 // proposeAll proposes to remove leases, several in one mutation.
 func (x *expirer) proposeAll(due []lease.Due, alone map[string]struct{}, o *sweepOutcome) {
 	v := x.registry.View()
-	together := &expiry{outcome: o}
+	together := newExpiry(o, len(due))
 	for _, d := range due {
 		l := v.Lease(d.ID)
 		if l == nil || l.ModRevision != d.ModRevision {
@@ -104,7 +104,7 @@ func (x *expirer) proposeAll(due []lease.Due, alone map[string]struct{}, o *swee
 		}
 		if _, ok := alone[d.ID]; ok {
 			delete(alone, d.ID)
-			single := &expiry{outcome: o}
+			single := newExpiry(o, 1)
 			single.add(v, l, d)
 			x.propose(single)
 			continue
@@ -112,7 +112,7 @@ func (x *expirer) proposeAll(due []lease.Due, alone map[string]struct{}, o *swee
 		together.add(v, l, d)
 		if len(together.due) == expireTogether || together.bytes >= expireTogetherBytes {
 			x.propose(together)
-			together = &expiry{outcome: o}
+			together = newExpiry(o, len(due))
 		}
 	}
 	if len(together.due) > 0 {
@@ -177,17 +177,29 @@ type expiry struct {
 	outcome  *sweepOutcome
 }
 
+// newExpiry makes one with room for so many leases, or as many as go together.
+func newExpiry(o *sweepOutcome, leases int) *expiry {
+	n := min(leases, expireTogether)
+	e := &expiry{outcome: o, services: map[record.ServiceName]struct{}{}}
+	e.due, e.leases, e.note.Keys = make([]lease.Due, 0, n), make([]*view.Lease, 0, n), make([]string, 0, n)
+	// A lease mostly holds one instance, and is guarded with it and its service.
+	e.mutation.Guards, e.mutation.Deletes = make([]store.Guard, 0, 3*n), make([]string, 0, 2*n)
+	return e
+}
+
 // add removes a lease as well, guarded by the very form of it that was found
 // due, and by the states of its services.
 func (e *expiry) add(v *view.View, l *view.Lease, d lease.Due) {
-	if e.services == nil {
-		e.services = map[record.ServiceName]struct{}{}
-	}
 	e.due, e.leases = append(e.due, d), append(e.leases, l)
-	for _, in := range instancesOf(v, l) {
+	for key := range record.LeaseInstances(l.Value) {
+		name, _ := record.ParseInstance(key)
+		in := v.Instance(name)
+		if in == nil || !in.HeldBy(d.ID) {
+			continue
+		}
 		e.remove(in.Key(), in.ModifyRevision())
 		e.note.Keys = append(e.note.Keys, in.Key())
-		n := in.Name().ServiceName
+		n := name.ServiceName
 		if _, ok := e.services[n]; ok {
 			continue
 		}

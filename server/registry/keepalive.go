@@ -96,22 +96,21 @@ func exception(x lease.Exception) *musterv1.KeepAliveException {
 	}
 }
 
-// cameBack clears leases that are renewed on this stream from now on.
+// cameBack clears leases that are renewed on this stream from now on. It is
+// their holder by now, so what is suspect or judged after it was looked at here
+// finds them held.
 func (k *Keeper) cameBack(moved []int, id func(int) string) {
 	r := k.registry
+	if r.suspects.none() && r.work.noneJudged() {
+		return
+	}
 	ids := make([]string, 0, len(moved))
 	for _, i := range moved {
 		ids = append(ids, id(i))
 	}
 	r.suspects.cleared(ids)
-	// The view is read after the lease has its holder: a verdict that commits
-	// meanwhile is in it, or finds the lease held.
-	v := r.View()
-	for _, id := range ids {
-		if l := v.Lease(id); l != nil && hasSlot(v, l, connectionSource) {
-			r.work.noticeJudged(id)
-			r.work.poke()
-		}
+	if r.work.anyJudged(ids) {
+		r.work.poke()
 	}
 }
 

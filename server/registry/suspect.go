@@ -45,6 +45,13 @@ func (s *suspects) opened() {
 	s.streams++
 }
 
+// none tells whether no lease is suspect.
+func (s *suspects) none() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.broken) == 0
+}
+
 // cleared is told of leases that are renewed on a stream, which is their holder
 // by now.
 func (s *suspects) cleared(ids []string) {

@@ -34,7 +34,9 @@ type worker struct {
 	// empty, with their last removal, or nil where there is none to tell of.
 	emptied map[record.ServiceName]*musterv1.Emptied
 	signal  chan struct{}
-	// judged are the leases whose instances carry the connection's word.
+	// judged are the leases whose instances carry the connection's word: those
+	// that did at the start, and those of every verdict since. One that is
+	// noted just after its commit is looked at once more after that.
 	judged map[string]struct{}
 }
 
@@ -123,6 +125,24 @@ func (w *worker) forgetJudged(leaseID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.judged, leaseID)
+}
+
+func (w *worker) noneJudged() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.judged) == 0
+}
+
+// anyJudged tells whether some lease's instances carry the connection's word.
+func (w *worker) anyJudged(ids []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		if _, ok := w.judged[id]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *worker) judgedLeases() []string {
