@@ -40,7 +40,7 @@ func Streams(ctx context.Context, r *Run) error {
 	}
 	for _, rate := range streamRates {
 		prefix := fmt.Sprintf("streams_%d_", rate)
-		r.Medians(prefix+"p50_ms", prefix+"p99_ms", prefix+"changes_per_s", prefix+"frames_per_s", prefix+"cpu_percent")
+		r.Medians(prefix+"p50_ms", prefix+"p99_ms", prefix+"changes_per_s", prefix+"frames_per_s", prefix+"cpu_percent", prefix+"client_cpu_percent")
 	}
 	for i, of := range r.samples["streams_muster_watcher_kb"] {
 		if limits := r.samples["streams_limit_watcher_kb"]; i < len(limits) {
@@ -116,8 +116,9 @@ func (r *Run) streamsAt(ctx context.Context, s *stage, rate, services int) error
 	r.Sample(prefix+"changes_per_s", float64(written)/elapsed.Seconds())
 	r.Sample(prefix+"frames_per_s", c.framesPerSecond())
 	r.Sample(prefix+"cpu_percent", 100*c.cpu.Seconds()/c.elapsed.Seconds())
-	r.Logf("%d changes/s asked for, %.0f written: %.0f frames/s, p50 %v, p99 %v to receipt, server CPU %.0f %% of a core",
-		rate, float64(written)/elapsed.Seconds(), c.framesPerSecond(), p50, p99, 100*c.cpu.Seconds()/c.elapsed.Seconds())
+	r.Sample(prefix+"client_cpu_percent", 100*c.clients.Seconds()/c.elapsed.Seconds())
+	r.Logf("%d changes/s asked for, %.0f written: %.0f frames/s, p50 %v, p99 %v to receipt, server CPU %.0f %% of a core, clients %.0f %%",
+		rate, float64(written)/elapsed.Seconds(), c.framesPerSecond(), p50, p99, 100*c.cpu.Seconds()/c.elapsed.Seconds(), 100*c.clients.Seconds()/c.elapsed.Seconds())
 	if float64(written) < 0.95*float64(rate)*elapsed.Seconds() {
 		r.Report.Note("streams: of %d changes/s only %.0f were written, since writers share the machine's cores", rate, float64(written)/elapsed.Seconds())
 	}

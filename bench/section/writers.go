@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/muster-registry/muster/bench/fan"
@@ -86,7 +87,8 @@ func (a *audience) pace(ctx context.Context, n, perSecond, services, instances i
 // counted is what a meter came to in some time.
 type counted struct {
 	frames, changes uint64
-	elapsed, cpu    time.Duration
+	// cpu is the server's time, clients that of this process.
+	elapsed, cpu, clients time.Duration
 }
 
 func (c counted) framesPerSecond() float64  { return float64(c.frames) / c.elapsed.Seconds() }
@@ -112,15 +114,24 @@ func (m *meter) count(ctx context.Context, p *proc.Process, warmup, duration tim
 	if err != nil {
 		return counted{}, err
 	}
-	start, c := time.Now(), counted{frames: m.frames.sum(), changes: m.changes.sum(), cpu: cpu}
+	start, c := time.Now(), counted{frames: m.frames.sum(), changes: m.changes.sum(), cpu: cpu, clients: clientCPU()}
 	if err = pause(ctx, duration); err != nil {
 		return counted{}, err
 	}
 	cpu, err = p.CPU()
 	return counted{
 		frames: m.frames.sum() - c.frames, changes: m.changes.sum() - c.changes,
-		elapsed: time.Since(start), cpu: cpu - c.cpu,
+		elapsed: time.Since(start), cpu: cpu - c.cpu, clients: clientCPU() - c.clients,
 	}, err
+}
+
+// clientCPU is what this process has used, or 0 if the system does not say.
+func clientCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func pause(ctx context.Context, d time.Duration) error {
