@@ -73,8 +73,9 @@ func (c *shardedCounter) sum() uint64 {
 	return n
 }
 
-// open opens watchers, the i-th one on connection i for service i modulo the
-// number of services.
+// open opens watchers, the i-th one for service i modulo the number of
+// services. Those of one service are on different connections, as they are when
+// a connection is a client.
 func (a *audience) open(ctx context.Context, watchers, services int) error {
 	first := len(a.watchers)
 	for range watchers {
@@ -83,7 +84,7 @@ func (a *audience) open(ctx context.Context, watchers, services int) error {
 	return load.Each(ctx, openers, watchers, func(ctx context.Context, _, i int) error {
 		i += first
 		l := a.watchers[i]
-		return a.driver.Watch(ctx, i, l.service, func(f *fan.Frame) { a.hear(i, l, f) })
+		return a.driver.Watch(ctx, i+i/services, l.service, func(f *fan.Frame) { a.hear(i, l, f) })
 	})
 }
 
