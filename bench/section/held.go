@@ -28,7 +28,7 @@ func Held(ctx context.Context, r *Run) error {
 	r.Report.Set("held_empty_rss_mb", float64(l.empty)/1e6)
 	r.Logf("%d instances: %d MiB resident, %d MiB of an empty server, records of %.0f B: %.0f B each beyond",
 		n, rss>>20, l.empty>>20, record, float64(rss-l.empty)/float64(n)-record)
-	idle, err := idleCPU(ctx, l, Pick(r, 3, 5), Pick(r, 500*time.Millisecond, 2*time.Second))
+	idle, err := idleCPU(ctx, l, Pick(r, 3, 5), Pick(r, 300*time.Millisecond, 2*time.Second))
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func Held(ctx context.Context, r *Run) error {
 // settled waits until the server's memory has not shrunk for a while, since the
 // collector returns what it freed only slowly, and returns what it is then.
 func (r *Run) settled(ctx context.Context, l *ladder) (int64, error) {
-	step, most := Pick(r, 500*time.Millisecond, 3*time.Second), Pick(r, 4, 15)
+	step, most := Pick(r, 300*time.Millisecond, 3*time.Second), Pick(r, 4, 15)
 	least, err := l.Process().RSS()
 	for quiet := 0; err == nil && most > 0 && quiet < 2; most-- {
 		select {

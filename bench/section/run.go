@@ -50,10 +50,10 @@ func Pick[T any](r *Run, quick, full T) T {
 }
 
 // Warmup and Duration are those of a usual measurement.
-func (r *Run) Warmup() time.Duration { return Pick(r, 30*time.Millisecond, 400*time.Millisecond) }
+func (r *Run) Warmup() time.Duration { return Pick(r, 30*time.Millisecond, 300*time.Millisecond) }
 
 // Duration is how long a usual measurement takes.
-func (r *Run) Duration() time.Duration { return Pick(r, 120*time.Millisecond, 1500*time.Millisecond) }
+func (r *Run) Duration() time.Duration { return Pick(r, 100*time.Millisecond, time.Second) }
 
 // Logf tells how far the run is.
 func (r *Run) Logf(format string, args ...any) { fmt.Fprintf(r.Log, "  "+format+"\n", args...) }
