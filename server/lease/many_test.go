@@ -81,7 +81,7 @@ func TestManyDueAtOnce(t *testing.T) {
 		}
 	}
 	found := map[string]bool{}
-	for n := 0; n < 10+(mass+later)/500; n++ {
+	for range 10 + (mass+later)/500 {
 		now = now.Add(10 * time.Millisecond)
 		for _, d := range table.Tick(now, 500) {
 			if found[d.ID] {

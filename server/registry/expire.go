@@ -63,15 +63,15 @@ func (r *Registry) sweep(ctx context.Context) {
 		case <-tick.C:
 		case <-x.settled:
 		}
-		x.look()
+		x.look(ctx)
 	}
 }
 
 // look proposes to remove what is due, as far as there is room. However many
 // they are, the table is told of the time again and again: so long a look must
 // not pass for a pause.
-func (x *expirer) look() {
-	o := &sweepOutcome{log: x.registry.log}
+func (x *expirer) look(ctx context.Context) {
+	o := newSweepOutcome(ctx, x.registry.log)
 	for now := time.Now(); x.lookOnce(now, o); now = time.Now() {
 	}
 	o.done()

@@ -9,12 +9,17 @@ import (
 // sweepOutcome is what came of one look for leases that are due: a line in the
 // log, however many they were.
 type sweepOutcome struct {
-	log *slog.Logger
+	log   *slog.Logger
+	debug bool
 
 	mu                sync.Mutex
 	pending           int
 	leases, instances int
 	first             string
+}
+
+func newSweepOutcome(ctx context.Context, log *slog.Logger) *sweepOutcome {
+	return &sweepOutcome{log: log, debug: log.Enabled(ctx, slog.LevelDebug)}
 }
 
 // expect counts a mutation; done must follow. The look itself is one more.
@@ -26,7 +31,7 @@ func (o *sweepOutcome) expect() {
 
 // expired tells of a mutation that committed.
 func (o *sweepOutcome) expired(e *expiry) {
-	if o.log.Enabled(context.Background(), slog.LevelDebug) {
+	if o.debug {
 		for _, l := range e.leases {
 			o.log.Debug("lease expired", "incarnation", l.Incarnation(), "instances", l.Record().GetInstances(), "ttl", l.TTL())
 		}

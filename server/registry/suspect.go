@@ -188,18 +188,3 @@ func (r *Registry) setConnection(ctx context.Context, leaseID string, h musterv1
 	})
 	return err
 }
-
-// hasSlot tells whether some instance of a lease has a slot of a source.
-func hasSlot(v *view.View, l *view.Lease, source musterv1.HealthSource) bool {
-	for _, in := range instancesOf(v, l) {
-		if in.Health == musterv1.Health_HEALTH_HEALTHY {
-			continue
-		}
-		for _, s := range in.Proto().GetHealthSlots() {
-			if s.GetSource() == source {
-				return true
-			}
-		}
-	}
-	return false
-}

@@ -190,7 +190,7 @@ func (k *keepAlive) renew(r *request) (*musterv1.KeepAliveResponse, error) {
 
 // The encoded fields of the messages: the field's number and its type.
 const (
-	sequenceField = 1<<3 | 0
+	sequenceField = 1 << 3 // of type 0
 	leaseIDField  = 2<<3 | 2
 	leaseIDBytes  = 32
 )
