@@ -100,8 +100,8 @@ func (s *scaling) measure(ctx context.Context, op string) (*load.Result, error) 
 
 func (s *scaling) plan(workers int) load.Plan {
 	return load.Plan{
-		Workers: workers, Warmup: Pick(s.Run, 100*time.Millisecond, time.Second),
-		Duration: Pick(s.Run, 250*time.Millisecond, 3*time.Second), CPU: s.ladder.Process().CPU,
+		Workers: workers, Warmup: Pick(s.Run, 60*time.Millisecond, 500*time.Millisecond),
+		Duration: Pick(s.Run, 200*time.Millisecond, 2*time.Second), CPU: s.ladder.Process().CPU,
 	}
 }
 
