@@ -80,7 +80,7 @@ func (r *Run) measureFlood(ctx context.Context, s *stage, writers, instances int
 	}
 	s.meter.Store(m)
 	w := s.flood(ctx, writers, instances, m.window)
-	c, err = m.count(ctx, s.Process(), r.Warmup(), Pick(r, 400*time.Millisecond, 1500*time.Millisecond))
+	c, err = m.count(ctx, s.Process(), Pick(r, 150*time.Millisecond, 400*time.Millisecond), Pick(r, 400*time.Millisecond, 1500*time.Millisecond))
 	if err = errors.Join(err, w.stop()); err != nil {
 		return c, err
 	}
@@ -125,7 +125,7 @@ func (r *Run) atARate(ctx context.Context, s *stage, prefix string) error {
 	s.meter.Store(m)
 	perSecond := min(100, 20_000/len(s.watchers))
 	w := s.pace(ctx, 1, perSecond, 1, fanInstances)
-	_, err := m.count(ctx, s.Process(), r.Warmup(), Pick(r, 700*time.Millisecond, 3*time.Second))
+	_, err := m.count(ctx, s.Process(), Pick(r, 150*time.Millisecond, 400*time.Millisecond), Pick(r, 700*time.Millisecond, 3*time.Second))
 	if err = errors.Join(err, w.stop()); err != nil {
 		return err
 	}

@@ -91,6 +91,6 @@ func (r *Run) othersP99(ctx context.Context, s *stage) (time.Duration, error) {
 	m := &meter{latency: &fan.Histogram{}, timed: func(i int) bool { return i < slowWatchers-slowStopped }}
 	s.meter.Store(m)
 	w := s.pace(ctx, 1, slowPerSecond, 1, fanInstances)
-	_, err := m.count(ctx, s.Process(), r.Warmup(), Pick(r, 700*time.Millisecond, 2500*time.Millisecond))
+	_, err := m.count(ctx, s.Process(), Pick(r, 150*time.Millisecond, 400*time.Millisecond), Pick(r, 700*time.Millisecond, 2500*time.Millisecond))
 	return m.latency.Quantile(990), errors.Join(err, w.stop())
 }
