@@ -38,8 +38,13 @@ func (s *Server) Removals(ctx context.Context, from uint64, n int, seen func(uin
 	if err != nil {
 		return nil, err
 	}
-	// The answer to the subscriptions, and a snapshot for each.
-	for range 1 + len(request.GetSubscriptions()) {
+	opened := &musterv1.WatchResponse{}
+	if err := stream.RecvMsg(&raw.Reply{Into: opened}); err != nil {
+		return nil, fmt.Errorf("begin to watch: %w", err)
+	}
+	held := newHoldings(from, n, opened.GetOpened())
+	// A snapshot for each subscription.
+	for range request.GetSubscriptions() {
 		if err := stream.RecvMsg(&raw.Reply{}); err != nil {
 			return nil, fmt.Errorf("begin to watch: %w", err)
 		}
@@ -48,12 +53,12 @@ func (s *Server) Removals(ctx context.Context, from uint64, n int, seen func(uin
 	go func() {
 		var reply raw.Reply
 		reply.Keep = true
-		for left := n; left > 0; {
+		for held.left > 0 {
 			if stream.RecvMsg(&reply) != nil {
 				return // the caller's context ends its waiting
 			}
 			at := time.Now()
-			left -= removals(reply.Data, func(key uint64) { seen(key, at) })
+			held.take(reply.Data, func(key uint64) { seen(key, at) })
 		}
 		close(done)
 	}()
@@ -63,10 +68,12 @@ func (s *Server) Removals(ctx context.Context, from uint64, n int, seen func(uin
 // Where a frame names the instances that it removes: field numbers, which
 // TestRemovals holds to the contract.
 const (
-	deltaOfFrame    = 3
-	removalsOfDelta = 6
-	keyOfRemoval    = 2
-	instanceIDOfKey = 3
+	snapshotOfFrame    = 2
+	deltaOfFrame       = 3
+	instancesOfMessage = 4
+	removalsOfDelta    = 6
+	keyOfRemoval       = 2
+	instanceIDOfKey    = 3
 )
 
 // removals finds the instances that a frame removes, without decoding the
@@ -77,8 +84,7 @@ func removals(frame []byte, seen func(key uint64)) int {
 		each(delta, removalsOfDelta, func(removal []byte) {
 			each(removal, keyOfRemoval, func(name []byte) {
 				each(name, instanceIDOfKey, func(id []byte) {
-					_, digits, _ := strings.Cut(string(id), "-")
-					if key, err := strconv.ParseUint(digits, 10, 64); err == nil {
+					if key, ok := keyOf(id); ok {
 						seen(key)
 						n++
 					}
@@ -87,6 +93,13 @@ func removals(frame []byte, seen func(key uint64)) int {
 		})
 	})
 	return n
+}
+
+// keyOf is the key of an instance.
+func keyOf(instanceID []byte) (key uint64, ok bool) {
+	_, digits, _ := strings.Cut(string(instanceID), "-")
+	key, err := strconv.ParseUint(digits, 10, 64)
+	return key, err == nil
 }
 
 // each calls f for each field of that number, which holds bytes.

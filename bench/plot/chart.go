@@ -32,7 +32,7 @@ type Chart struct {
 
 // The chart's measures, in pixels: where the plotted area lies in the picture.
 const (
-	width, height            = 720, 420
+	width, height            = 760, 420
 	left, right, top, bottom = 76, 540, 44, 360
 	legendStep               = 20
 )

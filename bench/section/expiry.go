@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/muster-registry/muster/bench/drive"
 	"github.com/muster-registry/muster/bench/load"
+	"github.com/muster-registry/muster/bench/payload"
 )
 
 // Expiry lets leases lapse that were registered and never renewed, and
@@ -52,7 +54,7 @@ func (r *Run) lapse(ctx context.Context, name, key string, n int, ttl time.Durat
 	if err = e.register(ctx, d.Server, func() time.Duration { return ttl }); err != nil {
 		return errors.Join(err, d.Process().Err())
 	}
-	if err = e.wait(ctx); err != nil {
+	if err = e.wait(ctx, d.Server); err != nil {
 		return errors.Join(err, d.Process().Err())
 	}
 	r.sampleExpiry(key, e)
@@ -84,6 +86,7 @@ type expiry struct {
 	ended []time.Time
 	// seen is when the watcher was told that it is gone.
 	seen []time.Time
+	gone atomic.Int64
 	done <-chan struct{}
 }
 
@@ -99,6 +102,7 @@ func (e *expiry) watch(ctx context.Context, s drive.Server) error {
 	done, err := s.(drive.Lapser).Removals(ctx, expiryKeys, len(e.seen), func(key uint64, at time.Time) {
 		if i := key - expiryKeys; i < uint64(len(e.seen)) {
 			e.seen[i] = at
+			e.gone.Add(1)
 		}
 	})
 	e.done = done
@@ -140,19 +144,29 @@ func (e *expiry) end() time.Time {
 const expiryPatience = 30 * time.Second
 
 // wait waits until the watcher saw all of them go.
-func (e *expiry) wait(ctx context.Context) error {
+func (e *expiry) wait(ctx context.Context, s drive.Server) error {
 	select {
 	case <-e.done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(time.Until(e.end()) + expiryPatience):
-		return e.overdue()
+		return e.overdue(ctx, s)
 	}
 }
 
-func (e *expiry) overdue() error {
-	return fmt.Errorf("%v after the last TTL, not all of %d instances are gone", expiryPatience, len(e.seen))
+// overdue says what is wrong when not all of them are gone: whether the server
+// still has them, or the watcher was not told.
+func (e *expiry) overdue(ctx context.Context, s drive.Server) error {
+	services, full := 0, 0
+	for key := 0; key < len(e.seen); key += payload.ServiceInstances {
+		services++
+		if s.(drive.Reader).Complete(ctx, 0, expiryKeys+uint64(key), 0) != nil {
+			full++
+		}
+	}
+	return fmt.Errorf("%v after the last TTL, a watcher saw only %d of %d instances go; %d of %d services are not empty",
+		expiryPatience, e.gone.Load(), len(e.seen), full, services)
 }
 
 // delays are those of all removals after their TTLs, and that of the last
