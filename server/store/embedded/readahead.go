@@ -27,7 +27,9 @@ type loadedSegment struct {
 // readAhead begins to read. Nothing comes after an error. close must follow.
 func readAhead(fs vfs.FS, dir *listing, cluster clusterID, numbers []uint64) *ahead {
 	a := &ahead{segments: make(chan loadedSegment), free: make(chan []byte, len(numbers)+readBuffers), stop: make(chan struct{})}
-	for range readBuffers {
+	// A short log is one segment that was written to, and an empty one: to read
+	// them into the same memory costs less than to read ahead saves.
+	for range min(readBuffers, max(1, len(numbers)-1)) {
 		a.free <- nil
 	}
 	a.joined.Go(func() {
