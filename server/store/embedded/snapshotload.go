@@ -45,8 +45,10 @@ func decodeSnapshot(f vfs.File, path string, cluster clusterID, revision uint64,
 	case h.fields[0] != revision || revision == 0:
 		return loadedSnapshot{}, damaged(path, 0, "it says that it is of revision %d, its name says %d", h.fields[0], revision)
 	}
-	r := &blockReader{file: f, path: path, size: size, offset: sectorBytes, out: make(chan block, blocksAhead),
-		stop: make(chan struct{}), free: make(chan []byte, 2*blocksAhead)}
+	r := &blockReader{
+		file: f, path: path, size: size, offset: sectorBytes,
+		out: make(chan block, blocksAhead), stop: make(chan struct{}), free: make(chan []byte, 2*blocksAhead),
+	}
 	binary.LittleEndian.PutUint64(r.seed[:], revision)
 	go r.run()
 	err = s.load(r.out, path, revision, r.free)
