@@ -18,7 +18,7 @@ import (
 
 const (
 	// fillWorkers fill a server before it is measured.
-	fillWorkers = 64
+	fillWorkers = 256
 	// heldKeys is where the keys of instances begin that are held or looked up.
 	heldKeys = 5_000_000_000
 )
