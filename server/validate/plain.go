@@ -85,7 +85,7 @@ func (p *Plain) read(v *Validator, request string) bool {
 				return false
 			}
 		case t.number == 2 && t.isBytes:
-			if !p.readTTL(v, t.bytes) {
+			if !p.readTTL(t.bytes) {
 				return false
 			}
 		case t.number == 3 && t.isBytes:
@@ -98,7 +98,7 @@ func (p *Plain) read(v *Validator, request string) bool {
 		p.TTL >= v.limits.MinTTL && p.TTL <= v.limits.MaxTTL && distinct(p.Instances)
 }
 
-func (p *Plain) readTTL(v *Validator, duration string) bool {
+func (p *Plain) readTTL(duration string) bool {
 	t := wireText{rest: duration}
 	var seconds, nanos uint64
 	for last := 0; t.next(); last = t.number {
