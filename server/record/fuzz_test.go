@@ -77,7 +77,14 @@ func FuzzDecodeOthers(f *testing.F) {
 				t.Errorf("note: %v %s", err, diff)
 			}
 		}
-		if l, err := DecodeLease(b); err == nil {
+		l, err := DecodeLease(b)
+		if CheckLease(b) == nil && err != nil {
+			t.Errorf("a lease passes the check and cannot be decoded: %v", err)
+		}
+		if err == nil {
+			if ttl := LeaseTTLMs(b); ttl != l.GetTtlMs() {
+				t.Errorf("TTL %d, want %d", ttl, l.GetTtlMs())
+			}
 			again, err := DecodeLease(EncodeLease(l))
 			if err != nil || !proto.Equal(l, again) {
 				t.Errorf("lease: %v, %v, want %v", err, again, l)

@@ -205,10 +205,12 @@ func CheckLease(value []byte) error {
 		switch num {
 		case leaseOwner, leaseInstances, leaseRequest:
 			valid = valid && utf8.Valid(b)
+		default:
+			valid = valid && num <= protowire.MaxValidNumber
 		}
 	})
 	if err == nil && !valid {
-		err = errors.New("a string in it is not UTF-8")
+		err = errors.New("a string in it is not UTF-8, or a field has no valid number")
 	}
 	if err != nil {
 		return fmt.Errorf("lease record: %w", err)
@@ -219,11 +221,22 @@ func CheckLease(value []byte) error {
 // LeaseTTLMs reads a lease's time to live, in milliseconds, without decoding
 // the rest; 0 if that is no lease.
 func LeaseTTLMs(value []byte) (ms uint64) {
-	_ = scan(value, func(num protowire.Number, _ []byte, v uint64) {
-		if num == leaseTTL {
-			ms = v
+	for len(value) > 0 {
+		num, typ, n := protowire.ConsumeTag(value)
+		if n < 0 {
+			return 0
 		}
-	})
+		value = value[n:]
+		if num == leaseTTL && typ == protowire.VarintType {
+			ms, n = protowire.ConsumeVarint(value)
+		} else {
+			n = protowire.ConsumeFieldValue(num, typ, value)
+		}
+		if n < 0 {
+			return 0
+		}
+		value = value[n:]
+	}
 	return ms
 }
 
