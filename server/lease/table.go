@@ -49,6 +49,10 @@ type Table struct {
 // granted before it expires no sooner than a TTL later.
 func NewTable(now time.Time) *Table { return &Table{base: now, names: map[uint32]string{}} }
 
+// Now is the present time on the monotonic clock, for Renew. It costs half of
+// time.Now, which reads two clocks.
+func (t *Table) Now() time.Time { return t.base.Add(time.Since(t.base)) }
+
 // ns is a time as the table counts it.
 func (t *Table) ns(at time.Time) int64 { return int64(at.Sub(t.base)) }
 

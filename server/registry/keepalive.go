@@ -37,7 +37,7 @@ func (k *Keeper) Renew(ctx context.Context, req *musterv1.KeepAliveRequest) (*mu
 	for _, id := range ids {
 		k.keys = append(k.keys, lease.KeyOf(id))
 	}
-	k.registry.leases.Renew(k.keys, k.holder, time.Now(), &k.renewal)
+	k.registry.leases.Renew(k.keys, k.holder, k.registry.leases.Now(), &k.renewal)
 	res := k.answer(req.GetSequence(), func(i int) string { return ids[i] })
 	for _, rep := range req.GetReports() {
 		x, err := k.report(ctx, ids, rep)
@@ -55,7 +55,7 @@ func (k *Keeper) Renew(ctx context.Context, req *musterv1.KeepAliveRequest) (*mu
 // form that [lease.ParseKey] reads. It returns nil if every lease is confirmed,
 // which the bare sequence answers.
 func (k *Keeper) RenewKeys(sequence uint64, keys []lease.Key) *musterv1.KeepAliveResponse {
-	k.registry.leases.Renew(keys, k.holder, time.Now(), &k.renewal)
+	k.registry.leases.Renew(keys, k.holder, k.registry.leases.Now(), &k.renewal)
 	if len(k.renewal.Exceptions)+len(k.renewal.Moved) == 0 {
 		return nil
 	}

@@ -23,6 +23,8 @@ func (c Codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch m := v.(type) {
 	case *frame:
 		return m.buffers(), nil
+	case *confirmation:
+		return m.buffers[:], nil
 	case encoded:
 		return mem.BufferSlice{mem.SliceBuffer(m)}, nil
 	}

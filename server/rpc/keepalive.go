@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 	"github.com/muster-registry/muster/server/lease"
@@ -156,7 +157,7 @@ func (k *keepAlive) answer(req *request) error {
 		if r := k.keeper.RenewKeys(sequence, k.keys); r != nil {
 			res = r
 		} else {
-			res = confirmation(sequence)
+			res = confirm(sequence)
 		}
 	} else {
 		r, err := k.renew(req)
@@ -222,7 +223,18 @@ func (k *keepAlive) plain(b []byte) (sequence uint64, ok bool) {
 	return sequence, true
 }
 
-// confirmation is an encoded KeepAliveResponse without exceptions.
-func confirmation(sequence uint64) encoded {
-	return binary.AppendUvarint(append(make([]byte, 0, 1+binary.MaxVarintLen64), sequenceField), sequence)
+// confirmation is an encoded KeepAliveResponse without exceptions, in one piece
+// with what the transport wants of it: a message so small costs little but its
+// allocations.
+type confirmation struct {
+	room    [1 + binary.MaxVarintLen64]byte
+	encoded mem.SliceBuffer
+	buffers [1]mem.Buffer
+}
+
+func confirm(sequence uint64) *confirmation {
+	c := &confirmation{}
+	c.encoded = binary.AppendUvarint(append(c.room[:0], sequenceField), sequence)
+	c.buffers[0] = &c.encoded
+	return c
 }

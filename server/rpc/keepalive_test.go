@@ -82,7 +82,7 @@ func TestPlainRequestsAreThoseThatDecodingAccepts(t *testing.T) {
 func TestConfirmation(t *testing.T) {
 	for _, n := range []uint64{1, 127, 128, 1 << 40, 1<<64 - 1} {
 		var res musterv1.KeepAliveResponse
-		if err := proto.Unmarshal(confirmation(n), &res); err != nil || res.GetSequence() != n || len(res.GetExceptions()) != 0 {
+		if err := proto.Unmarshal(confirm(n).encoded, &res); err != nil || res.GetSequence() != n || len(res.GetExceptions()) != 0 {
 			t.Errorf("the confirmation of %d is %v, %v", n, &res, err)
 		}
 	}
@@ -138,7 +138,7 @@ func TestNothingIsAnsweredAfterTheHandlerReturned(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		go func() { done <- s.KeepAlive(stream) }()
-		requests <- confirmation(1) // a request without leases has the same form
+		requests <- confirm(1).encoded // a request without leases has the same form
 		synctest.Wait()
 		if sent != 1 {
 			t.Fatalf("%d answers, want 1", sent)
@@ -147,7 +147,7 @@ func TestNothingIsAnsweredAfterTheHandlerReturned(t *testing.T) {
 		if err := <-done; err == nil || !strings.Contains(err.Error(), "stopping") {
 			t.Errorf("the stream ended with %v, want that the server stops", err)
 		}
-		requests <- confirmation(2)
+		requests <- confirm(2).encoded
 		synctest.Wait()
 		if sent != 1 {
 			t.Error("answered after the handler had returned")
@@ -160,7 +160,7 @@ func TestPanicReachesTheHandler(t *testing.T) {
 	s := newRegistration(t)
 	stream := &scripted{
 		ctx:  t.Context(),
-		recv: func() ([]byte, error) { return confirmation(1), nil },
+		recv: func() ([]byte, error) { return confirm(1).encoded, nil },
 		sent: func(any) error { panic("boom") },
 	}
 	defer func() {
