@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/muster-registry/muster/server/store"
@@ -26,6 +27,9 @@ type committer struct {
 	outcomes []store.Outcome
 	stats    Stats // guarded by store.mu
 }
+
+// maxGather bounds how often others run before a commit begins.
+const maxGather = 16
 
 // frameLimit bounds a batch in bytes, unless a single mutation is larger.
 const frameLimit = 2 << 20
@@ -54,10 +58,27 @@ func (c *committer) run(applier store.Applier) {
 		case <-c.store.closing:
 			closing = true // and nothing comes after what waits now
 		}
+		c.gather()
 		for c.take() {
 			c.commit(applier)
+			c.gather()
 			clear(c.taken) // for the garbage collector, if nothing comes for long
 		}
+	}
+}
+
+// gather lets everyone run who is about to propose something, as long as more
+// and more is proposed. That is no linger: with nobody ready to run it takes no
+// time. Without it the committer, back from the disk, runs before those whose
+// requests came in meanwhile, and syncs for a few of them only.
+func (c *committer) gather() {
+	for rounds, before := 0, -1; rounds < maxGather; rounds++ {
+		runtime.Gosched()
+		waiting := c.store.waiting()
+		if waiting == before {
+			return
+		}
+		before = waiting
 	}
 }
 

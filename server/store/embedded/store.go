@@ -96,6 +96,13 @@ func (s *Store) refusal(err error) error {
 	return fmt.Errorf("propose to store in %s: %w", s.dir, err)
 }
 
+// waiting is how many proposals wait.
+func (s *Store) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.len()
+}
+
 func (s *Store) signal() {
 	select {
 	case s.wake <- struct{}{}:
