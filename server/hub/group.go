@@ -3,7 +3,6 @@ package hub
 import (
 	"container/list"
 	"slices"
-	"strings"
 	"time"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -38,8 +37,6 @@ type group struct {
 	// have had their turn.
 	watchers []*watcher
 	visited  int
-	// mixed tells that the watchers of a connection may not lie together.
-	mixed bool
 	// queued tells that a pass is due or under way, again that another must
 	// follow it.
 	queued, again bool
@@ -87,24 +84,6 @@ func newGroup(sel *selector.Selector, viewID uint64, v *view.View, h *history, t
 func (g *group) join(w *watcher) {
 	w.index = len(g.watchers)
 	g.watchers = append(g.watchers, w)
-	g.mixed = true
-}
-
-// order puts the watchers of each connection together before a pass. Their
-// frames then leave in one write to its socket, which is what a delivery costs
-// most. Few are out of place from one pass to the next, so that this is one
-// walk mostly.
-func (g *group) order() {
-	if !g.mixed {
-		return
-	}
-	slices.SortFunc(g.watchers, func(a, b *watcher) int {
-		return strings.Compare(a.stream.client.Address, b.stream.client.Address)
-	})
-	for i, w := range g.watchers {
-		w.index = i
-	}
-	g.mixed = false
 }
 
 // leave takes a watcher out, so that whoever has not had a turn in the pass
@@ -123,12 +102,8 @@ func (g *group) leave(w *watcher) {
 }
 
 func (g *group) move(from, to int) {
-	if from == to {
-		return
-	}
 	w := g.watchers[from]
 	g.watchers[to], w.index = w, to
-	g.mixed = true
 }
 
 // sum is a service's share of digest and count.

@@ -39,27 +39,6 @@ func TestLeaveKeepsTheTurns(t *testing.T) {
 	}
 }
 
-// TestOrderPutsConnectionsTogether: and knows where everybody is.
-func TestOrderPutsConnectionsTogether(t *testing.T) {
-	g := &group{}
-	for i := range 100 {
-		g.join(&watcher{stream: &Stream{client: Client{Address: fmt.Sprint(i % 7)}}})
-	}
-	g.order()
-	changes := 0
-	for i, w := range g.watchers {
-		if w.index != i {
-			t.Fatalf("watcher %d believes to be at %d", i, w.index)
-		}
-		if i > 0 && w.stream.client.Address != g.watchers[i-1].stream.client.Address {
-			changes++
-		}
-	}
-	if changes != 6 {
-		t.Errorf("the connection changes %d times, want 6", changes)
-	}
-}
-
 // TestSharedDeltaAsksWhomItMust: a delta that asks for an acknowledgement is
 // not replaced by one for others that does not.
 func TestSharedDeltaAsksWhomItMust(t *testing.T) {

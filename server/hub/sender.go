@@ -103,9 +103,6 @@ func (h *Hub) claimStreams(batch []delivery, now time.Time) []delivery {
 func (h *Hub) claimGroups(batch []delivery, now time.Time) []delivery {
 	for n := 0; n < maxVisits && len(batch) < h.turns && h.queue.groups.len() > 0; {
 		g := h.queue.groups.front()
-		if g.visited == 0 {
-			g.order()
-		}
 		for ; g.visited < len(g.watchers) && n < maxVisits && len(batch) < h.turns; n++ {
 			w := g.watchers[g.visited]
 			g.visited++
