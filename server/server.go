@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
@@ -142,13 +143,14 @@ func OpenOn(cfg Config, st store.Store) (*Server, error) {
 }
 
 func (s *Server) newGRPC() *grpc.Server {
+	recovered := recovery.WithRecoveryHandler(s.service.Recovered)
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rpc.NewCodec()),
 		grpc.MaxRecvMsgSize(s.cfg.Limits.RequestBytes),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.Creds(rpc.Connections{TransportCredentials: insecure.NewCredentials()}),
-		grpc.UnaryInterceptor(s.service.AdmitUnary),
-		grpc.StreamInterceptor(s.service.AdmitStream),
+		grpc.ChainUnaryInterceptor(recovery.UnaryServerInterceptor(recovered), s.service.AdmitUnary),
+		grpc.ChainStreamInterceptor(recovery.StreamServerInterceptor(recovered), s.service.AdmitStream),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: clientPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing, Timeout: pingTimeout}),
 	)

@@ -34,16 +34,9 @@ func (s *Service) admit(ctx context.Context, method string) error {
 	return nil
 }
 
-// AdmitUnary stands before every unary call: it refuses calls while the server
-// stops, and those of protocols that it does not speak, and it turns a panic of
-// the handler into an error of that call. All of that is one interceptor, since
-// a chain of them makes closures anew for each call.
-func (s *Service) AdmitUnary(ctx context.Context, req any, i *grpc.UnaryServerInfo, h grpc.UnaryHandler) (res any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			res, err = nil, s.recovered(p)
-		}
-	}()
+// AdmitUnary refuses calls while the server stops, and those of protocols that
+// it does not speak.
+func (s *Service) AdmitUnary(ctx context.Context, req any, i *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
 	if err := s.admit(ctx, i.FullMethod); err != nil {
 		return nil, toStatus(err)
 	}
@@ -51,21 +44,16 @@ func (s *Service) AdmitUnary(ctx context.Context, req any, i *grpc.UnaryServerIn
 }
 
 // AdmitStream is AdmitUnary for streams.
-func (s *Service) AdmitStream(srv any, ss grpc.ServerStream, i *grpc.StreamServerInfo, h grpc.StreamHandler) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = s.recovered(p)
-		}
-	}()
+func (s *Service) AdmitStream(srv any, ss grpc.ServerStream, i *grpc.StreamServerInfo, h grpc.StreamHandler) error {
 	if err := s.admit(ss.Context(), i.FullMethod); err != nil {
 		return toStatus(err)
 	}
 	return h(srv, ss)
 }
 
-// recovered turns a panic of a handler into an error of that call. The
+// Recovered turns a panic of a handler into an error of that call. The
 // registry's state is not at risk: handlers only propose.
-func (s *Service) recovered(p any) error {
+func (s *Service) Recovered(p any) error {
 	s.log.Error("a call made the server panic; please report this", "panic", p, "stack", string(debug.Stack()))
 	return toStatus(fault.New(musterv1.ErrorReason_ERROR_REASON_INTERNAL, "a defect of the server; its log says more"))
 }
