@@ -5,11 +5,12 @@ package hub
 type inbox struct {
 	stream   *Stream
 	messages [][]byte
+	probes   []*Probe // one for each message, or nil
 }
 
 // Send implements Sink.
-func (b *inbox) Send(m *[]byte) error {
-	b.messages = append(b.messages, *m)
+func (b *inbox) Send(m *[]byte, p *Probe) error {
+	b.messages, b.probes = append(b.messages, *m), append(b.probes, p)
 	return nil
 }
 
@@ -39,8 +40,10 @@ func (c *client) next() [][]byte {
 		return nil
 	}
 	m := c.inbox.messages[:1]
-	c.inbox.messages = c.inbox.messages[1:]
-	c.stream.Taken(len(m[0]))
+	if p := c.inbox.probes[0]; p != nil {
+		p.Taken()
+	}
+	c.inbox.messages, c.inbox.probes = c.inbox.messages[1:], c.inbox.probes[1:]
 	return m
 }
 

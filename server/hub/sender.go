@@ -22,9 +22,27 @@ const (
 type Sink interface {
 	// Send hands a message over, whose bytes are shared and must not be changed.
 	// It must not block as long as less than Room bytes wait in the transport.
-	// For each message that was handed over without an error, Stream.Taken must
-	// be called once the transport has written it. An error ends the stream.
-	Send(message *[]byte) error
+	// If there is a probe, and no error, its Taken must be called once the
+	// transport has written the message. An error ends the stream.
+	Send(message *[]byte, probe *Probe) error
+}
+
+// Probe goes with some of a stream's messages, to find out how much of what was
+// handed over before it was written. Messages of a stream are written in order,
+// so that one in a few kilobytes is enough.
+type Probe struct {
+	stream   *Stream
+	position int64
+}
+
+// Taken tells that the transport has written the probe's message. It may be
+// called from anywhere, once, and does not block.
+func (p *Probe) Taken() {
+	s := p.stream
+	s.taken.Store(p.position)
+	if s.parked.Swap(false) {
+		s.hub.queue.hasRoom(s)
+	}
 }
 
 // delivery is one stream's turn: what a sender that claimed it hands over.
@@ -179,8 +197,7 @@ func (d *delivery) deliver() {
 	s := d.stream
 	for d.messages = d.encode(); len(d.messages) > 0 && s.hasRoom(); d.messages = d.messages[1:] {
 		m := &d.messages[0]
-		s.inFlight.Add(int64(len(*m)))
-		if d.err = s.sink.Send(m); d.err != nil {
+		if d.err = s.sink.Send(m, s.account(len(*m))); d.err != nil {
 			return
 		}
 	}
@@ -232,12 +249,18 @@ func (h *Hub) offer(s *Stream) {
 	h.queue.signal()
 }
 
-func (s *Stream) hasRoom() bool { return s.inFlight.Load() < s.hub.room }
+// hasRoom tells whether less than Room bytes wait in the transport, as far as
+// is known.
+func (s *Stream) hasRoom() bool { return s.sent.Load()-s.taken.Load() < s.hub.room }
 
-// Taken tells that the transport has written a message of so many bytes. It
-// may be called from anywhere, and does not block.
-func (s *Stream) Taken(bytes int) {
-	if s.inFlight.Add(-int64(bytes)) < s.hub.room && s.parked.Swap(false) {
-		s.hub.queue.hasRoom(s)
+// account counts a message, and gives it a probe if the last one is some way
+// back. So there is always one on its way when a stream has no room.
+func (s *Stream) account(bytes int) *Probe {
+	sent := s.sent.Load() + int64(bytes)
+	s.sent.Store(sent)
+	if sent-s.probed < s.hub.room/4 {
+		return nil
 	}
+	s.probed = sent
+	return &Probe{stream: s, position: sent}
 }

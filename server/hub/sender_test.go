@@ -25,12 +25,17 @@ type tap struct {
 	fail     error
 	gate     chan struct{} // if there is one, Send waits for it
 	messages []*musterv1.WatchResponse
-	waiting  []int
+	waiting  []waiting
 	most     int // bytes that waited at once
 }
 
+type waiting struct {
+	bytes int
+	probe *Probe
+}
+
 // Send implements Sink.
-func (x *tap) Send(m *[]byte) error {
+func (x *tap) Send(m *[]byte, p *Probe) error {
 	if x.gate != nil {
 		<-x.gate
 	}
@@ -44,10 +49,10 @@ func (x *tap) Send(m *[]byte) error {
 		return err
 	}
 	x.messages = append(x.messages, f)
-	x.waiting = append(x.waiting, len(*m))
+	x.waiting = append(x.waiting, waiting{len(*m), p})
 	sum := 0
-	for _, n := range x.waiting {
-		sum += n
+	for _, w := range x.waiting {
+		sum += w.bytes
 	}
 	x.most = max(x.most, sum)
 	if !x.stuck {
@@ -58,8 +63,10 @@ func (x *tap) Send(m *[]byte) error {
 
 // read takes what waits.
 func (x *tap) read() {
-	for _, n := range x.waiting {
-		x.stream.Taken(n)
+	for _, w := range x.waiting {
+		if w.probe != nil {
+			w.probe.Taken()
+		}
 	}
 	x.waiting = nil
 }

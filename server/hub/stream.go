@@ -62,10 +62,14 @@ type Stream struct {
 
 	hub  *Hub
 	sink Sink
-	// inFlight is how many bytes wait in the transport. parked tells that the
-	// stream is to be offered to the senders when there is room again.
-	inFlight atomic.Int64
-	parked   atomic.Bool
+	// sent is how many bytes were ever handed to the transport, and taken how
+	// many of them it is known to have written. Whoever claimed the stream
+	// writes sent, and probed, which is where the last probe went. parked tells
+	// that the stream is to be offered to the senders when there is room again.
+	sent   atomic.Int64
+	taken  atomic.Int64
+	probed int64
+	parked atomic.Bool
 
 	// What follows is guarded by hub.mu.
 

@@ -28,7 +28,7 @@ func (s discovery) Watch(req *musterv1.WatchRequest, stream grpc.ServerStreaming
 		return toStatus(err)
 	}
 	defer release()
-	st := openSink(s.registry.Hub(), clientOf(ctx), stream)
+	st := openSink(s.registry.Hub(), clientOf(ctx), bare(stream))
 	defer func() { st.Close(time.Now()) }()
 	if err := s.change(ctx, st, nil, req.GetSubscriptions()); err != nil {
 		return toStatus(err)
