@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for want, args := range map[string][]string{
-		`no section is named "lookups"; those that are: register, `: {"-section", "register,lookups"},
+		`no section is named "lookups"; those that are: oneworker, `: {"-section", "register,lookups"},
 		`"nothing" is not name=value`:                               {"-flag", "nothing"},
 		`"serve" is neither a flag nor a server's role`:             {"serve"},
 		"-reps 0: at least 1":                                       {"-reps", "0"},
