@@ -36,9 +36,9 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for want, args := range map[string][]string{
 		`no section is named "lookups"; those that are: oneworker, `: {"-section", "register,lookups"},
-		`"nothing" is not name=value`:                               {"-flag", "nothing"},
-		`"serve" is neither a flag nor a server's role`:             {"serve"},
-		"-reps 0: at least 1":                                       {"-reps", "0"},
+		`"nothing" is not name=value`:                                {"-flag", "nothing"},
+		`"serve" is neither a flag nor a server's role`:              {"serve"},
+		"-reps 0: at least 1":                                        {"-reps", "0"},
 	} {
 		if _, err := parse(args); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %s", args, err, want)
