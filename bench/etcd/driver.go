@@ -2,17 +2,14 @@ package etcd
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
+	"github.com/muster-registry/muster/bench/child"
 	"github.com/muster-registry/muster/bench/drive"
 	"github.com/muster-registry/muster/bench/payload"
-	"github.com/muster-registry/muster/bench/proc"
 	"github.com/muster-registry/muster/bench/raw"
 )
 
@@ -27,30 +24,17 @@ func (Target) Name() string { return "etcd" }
 
 // Start starts it. Flags and arguments are for others and ignored.
 func (Target) Start(ctx context.Context, c drive.Config) (drive.Server, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find the benchmark's own program: %w", err)
-	}
-	address, err := proc.FreeAddress(ctx)
+	running, err := child.StartOwn(ctx, c.Conns, func(address string) []string {
+		return []string{Role, "-listen", address, "-dir", c.Dir}
+	})
 	if err != nil {
 		return nil, err
 	}
-	conns, err := raw.Dial(address, c.Conns)
-	if err != nil {
-		return nil, err
-	}
-	p, err := proc.Start(proc.Command{Path: program, Args: []string{Role, "-listen", address, "-dir", c.Dir}})
-	if err != nil {
-		return nil, errors.Join(err, conns.Close())
-	}
-	s := &Server{Conns: conns, process: p, ttl: seconds(c.TTL), instances: payload.InstanceTemplate()}
+	s := &Server{Server: running, ttl: seconds(c.TTL), instances: payload.InstanceTemplate()}
 	s.leases.Store(firstLease)
-	if !c.Unready {
-		if err := conns.Ready(ctx, p.Exited(), s.ask); err != nil {
-			return nil, errors.Join(fmt.Errorf("etcd's server: %w", err), p.Err(), s.Close())
-		}
+	if err := s.Answered(ctx, c.Unready, "etcd", s.ask); err != nil {
+		return nil, err
 	}
-	s.ready = time.Since(p.Started())
 	return s, nil
 }
 
@@ -67,10 +51,7 @@ const firstLease = 1 << 32
 
 // Server is a running etcd.
 type Server struct {
-	// Conns are the clients' connections.
-	Conns     *raw.Conns
-	process   *proc.Process
-	ready     time.Duration
+	*child.Server
 	ttl       int64
 	instances *payload.Template
 	leases    atomic.Int64
@@ -85,15 +66,6 @@ var (
 	_ drive.Renewer        = (*Server)(nil)
 	_ drive.Looker         = (*Server)(nil)
 )
-
-// Process is the child.
-func (s *Server) Process() *proc.Process { return s.process }
-
-// Ready is the time from exec to the first answer.
-func (s *Server) Ready() time.Duration { return s.ready }
-
-// Close ends it.
-func (s *Server) Close() error { return errors.Join(s.Conns.Close(), s.process.Stop()) }
 
 // ask reads linearizably, which needs a leader.
 func (s *Server) ask(ctx context.Context, conn int) error {

@@ -75,9 +75,6 @@ func keyOf(key []byte) (uint64, bool) {
 	return n, err == nil
 }
 
-// Await returns as soon as the server takes connections.
-func (s *Server) Await(ctx context.Context) error { return s.Conns.Await(ctx, s.process.Exited()) }
-
 // Complete reads the service that holds the key, linearizably, and fails unless
 // it has so many instances.
 func (s *Server) Complete(ctx context.Context, conn int, key uint64, instances int) error {

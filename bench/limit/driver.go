@@ -2,15 +2,10 @@ package limit
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"time"
 
+	"github.com/muster-registry/muster/bench/child"
 	"github.com/muster-registry/muster/bench/drive"
 	"github.com/muster-registry/muster/bench/payload"
-	"github.com/muster-registry/muster/bench/proc"
-	"github.com/muster-registry/muster/bench/raw"
 )
 
 // Target starts the limit's server.
@@ -21,38 +16,22 @@ func (Target) Name() string { return "limit" }
 
 // Start starts it.
 func (Target) Start(ctx context.Context, c drive.Config) (drive.Server, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find the benchmark's own program: %w", err)
-	}
-	address, err := proc.FreeAddress(ctx)
+	running, err := child.StartOwn(ctx, c.Conns, func(address string) []string {
+		return append([]string{Role, "-listen", address}, c.Args...)
+	})
 	if err != nil {
 		return nil, err
 	}
-	conns, err := raw.Dial(address, c.Conns)
-	if err != nil {
+	s := &Server{Server: running}
+	if err := s.Answered(ctx, c.Unready, "the limit", s.unary(minRequest, 2).call); err != nil {
 		return nil, err
 	}
-	p, err := proc.Start(proc.Command{Path: program, Args: append([]string{Role, "-listen", address}, c.Args...)})
-	if err != nil {
-		return nil, errors.Join(err, conns.Close())
-	}
-	s := &Server{process: p, Conns: conns}
-	if !c.Unready {
-		if err := conns.Ready(ctx, p.Exited(), s.unary(minRequest, 2).call); err != nil {
-			return nil, errors.Join(fmt.Errorf("the limit's server: %w", err), p.Err(), s.Close())
-		}
-	}
-	s.ready = time.Since(p.Started())
 	return s, nil
 }
 
 // Server is a running limit server.
 type Server struct {
-	// Conns are the clients' connections.
-	Conns   *raw.Conns
-	process *proc.Process
-	ready   time.Duration
+	*child.Server
 }
 
 var (
@@ -62,15 +41,6 @@ var (
 	_ drive.Renewer        = (*Server)(nil)
 	_ drive.Looker         = (*Server)(nil)
 )
-
-// Process is the child.
-func (s *Server) Process() *proc.Process { return s.process }
-
-// Ready is the time from exec to the first answer.
-func (s *Server) Ready() time.Duration { return s.ready }
-
-// Close ends it.
-func (s *Server) Close() error { return errors.Join(s.Conns.Close(), s.process.Stop()) }
 
 // Register is an echo with the sizes of Muster's messages.
 func (s *Server) Register() drive.Op {

@@ -2,15 +2,12 @@ package limit
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
-	"os"
-	"time"
 
+	"github.com/muster-registry/muster/bench/child"
 	"github.com/muster-registry/muster/bench/drive"
-	"github.com/muster-registry/muster/bench/proc"
 	"github.com/muster-registry/muster/bench/raw"
 )
 
@@ -54,59 +51,34 @@ func (t FanTarget) Name() string {
 
 // Start starts it.
 func (t FanTarget) Start(ctx context.Context, c drive.Config) (drive.Server, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find the benchmark's own program: %w", err)
-	}
-	address, err := proc.FreeAddress(ctx)
+	running, err := child.StartOwn(ctx, 1, func(address string) []string {
+		return []string{FanRole, "-listen", address, fmt.Sprintf("-direct=%t", t.Direct)}
+	})
 	if err != nil {
 		return nil, err
 	}
-	conns, err := raw.Dial(address, 1)
-	if err != nil {
+	s := &FanServer{Server: running, sizes: t.Sizes}
+	if err := s.Answered(ctx, c.Unready, "the limit", s.publish); err != nil {
 		return nil, err
 	}
-	args := []string{FanRole, "-listen", address, fmt.Sprintf("-direct=%t", t.Direct)}
-	p, err := proc.Start(proc.Command{Path: program, Args: args})
-	if err != nil {
-		return nil, errors.Join(err, conns.Close())
-	}
-	s := &FanServer{process: p, conns: conns, sizes: t.Sizes}
-	if !c.Unready {
-		if err := conns.Ready(ctx, p.Exited(), s.publish); err != nil {
-			return nil, errors.Join(fmt.Errorf("the limit's server: %w", err), p.Err(), s.Close())
-		}
-	}
-	s.ready = time.Since(p.Started())
 	return s, nil
 }
 
 // FanServer is a running server.
 type FanServer struct {
-	process *proc.Process
-	conns   *raw.Conns
-	sizes   FanSizes
-	ready   time.Duration
+	*child.Server
+	sizes FanSizes
 }
 
 var _ drive.Target = FanTarget{}
 
-// Process is the child.
-func (s *FanServer) Process() *proc.Process { return s.process }
-
-// Ready is the time from exec to the first answer.
-func (s *FanServer) Ready() time.Duration { return s.ready }
-
-// Close ends it.
-func (s *FanServer) Close() error { return errors.Join(s.conns.Close(), s.process.Stop()) }
-
 // Fan makes connections of its own to the server.
 func (s *FanServer) Fan(conns int) (*Fan, error) {
-	return DialFan(s.conns.Conn(0).Target(), conns, s.sizes)
+	return DialFan(s.Conns.Conn(0).Target(), conns, s.sizes)
 }
 
 // publish publishes to a topic that nobody watches.
 func (s *FanServer) publish(ctx context.Context, conn int) error {
 	const nobodys = 1 << 30
-	return s.conns.Call(ctx, conn, publishMethod, bytesValue(publishRequest(nobodys, 1, 1, 0)), &raw.Reply{})
+	return s.Conns.Call(ctx, conn, publishMethod, bytesValue(publishRequest(nobodys, 1, 1, 0)), &raw.Reply{})
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/muster-registry/muster/bench/child"
 	"github.com/muster-registry/muster/bench/drive"
 	"github.com/muster-registry/muster/bench/payload"
 	"github.com/muster-registry/muster/bench/raw"
@@ -61,7 +62,7 @@ func serve(t *testing.T) *Server {
 			t.Error(err)
 		}
 	})
-	return &Server{Conns: conns}
+	return &Server{Server: &child.Server{Conns: conns}}
 }
 
 func TestUnary(t *testing.T) {

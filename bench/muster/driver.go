@@ -4,13 +4,13 @@ package muster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/muster-registry/muster/bench/child"
 	"github.com/muster-registry/muster/bench/drive"
 	"github.com/muster-registry/muster/bench/payload"
 	"github.com/muster-registry/muster/bench/proc"
@@ -32,34 +32,26 @@ func (Target) Name() string { return "muster" }
 
 // Start starts it.
 func (t Target) Start(ctx context.Context, c drive.Config) (drive.Server, error) {
-	address, err := proc.FreeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	conns, err := raw.Dial(address, c.Conns)
-	if err != nil {
-		return nil, err
-	}
-	args := []string{"server", "--listen", address, "--data-dir", c.Dir, "--log-level", "warn"}
 	settings := maps.Clone(t.Flags)
 	if settings == nil {
 		settings = map[string]string{}
 	}
 	maps.Copy(settings, c.Flags)
+	var flags []string
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		args = append(args, "--"+flagName(name), settings[name])
+		flags = append(flags, "--"+flagName(name), settings[name])
 	}
-	p, err := proc.Start(proc.Command{Path: t.Program, Args: args})
+	running, err := child.Start(ctx, c.Conns, func(address string) proc.Command {
+		args := []string{"server", "--listen", address, "--data-dir", c.Dir, "--log-level", "warn"}
+		return proc.Command{Path: t.Program, Args: append(args, flags...)}
+	})
 	if err != nil {
-		return nil, errors.Join(err, conns.Close())
+		return nil, err
 	}
-	s := &Server{process: p, Conns: conns, ttl: c.TTL}
-	if !c.Unready {
-		if err := conns.Ready(ctx, p.Exited(), s.info); err != nil {
-			return nil, errors.Join(fmt.Errorf("muster's server: %w", err), p.Err(), s.Close())
-		}
+	s := &Server{Server: running, ttl: c.TTL}
+	if err := s.Answered(ctx, c.Unready, "muster", s.info); err != nil {
+		return nil, err
 	}
-	s.ready = time.Since(p.Started())
 	return s, nil
 }
 
@@ -76,12 +68,9 @@ func flagName(setting string) string {
 
 // Server is a running registry.
 type Server struct {
-	// Conns are the clients' connections.
-	Conns   *raw.Conns
-	process *proc.Process
-	ready   time.Duration
-	ttl     time.Duration
-	leases  []string
+	*child.Server
+	ttl    time.Duration
+	leases []string
 }
 
 var (
@@ -91,15 +80,6 @@ var (
 	_ drive.Renewer        = (*Server)(nil)
 	_ drive.Looker         = (*Server)(nil)
 )
-
-// Process is the child.
-func (s *Server) Process() *proc.Process { return s.process }
-
-// Ready is the time from exec to the first answer.
-func (s *Server) Ready() time.Duration { return s.ready }
-
-// Close ends it.
-func (s *Server) Close() error { return errors.Join(s.Conns.Close(), s.process.Stop()) }
 
 func (s *Server) info(ctx context.Context, conn int) error {
 	return s.Conns.Call(ctx, conn, musterv1.ServerService_GetServerInfo_FullMethodName, nil, &raw.Reply{})

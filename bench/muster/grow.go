@@ -36,9 +36,6 @@ func (s *Server) Leases() []string { return s.leases }
 // Adopt takes over the leases of a server that was killed.
 func (s *Server) Adopt(leases []string) { s.leases = leases }
 
-// Await returns as soon as the server takes connections.
-func (s *Server) Await(ctx context.Context) error { return s.Conns.Await(ctx, s.process.Exited()) }
-
 // Complete looks up the service that holds the key, and fails unless it has so
 // many instances.
 func (s *Server) Complete(ctx context.Context, conn int, key uint64, instances int) error {
