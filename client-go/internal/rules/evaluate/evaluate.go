@@ -1,0 +1,54 @@
+// Package evaluate calls the rules by name with JSON, for the vectors and the
+// differential fuzzer. The crate muster-rules has the same under its feature
+// "evaluate".
+package evaluate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// table has one entry for each rule, by the name that vectors use.
+var table = map[string]func(input []byte) (any, error){
+	"random": random,
+}
+
+// Names are the rules, sorted.
+func Names() []string {
+	names := make([]string, 0, len(table))
+	for name := range table {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Call evaluates a rule. The error means that the input is not one of that
+// rule; what a rule refuses is part of its output.
+func Call(rule string, input []byte) ([]byte, error) {
+	evaluate, ok := table[rule]
+	if !ok {
+		return nil, fmt.Errorf("there is no rule named %q", rule)
+	}
+	output, err := evaluate(input)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", rule, err)
+	}
+	return json.Marshal(output)
+}
+
+// rule makes a table's entry of a function on decoded values. Unknown fields
+// are errors: a misspelt field would test nothing.
+func rule[In, Out any](evaluate func(In) Out) func([]byte) (any, error) {
+	return func(input []byte) (any, error) {
+		var in In
+		decoder := json.NewDecoder(bytes.NewReader(input))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&in); err != nil {
+			return nil, err
+		}
+		return evaluate(in), nil
+	}
+}

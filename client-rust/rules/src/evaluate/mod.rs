@@ -1,0 +1,41 @@
+//! Calls the rules by name with JSON, for the vectors and the differential fuzzer. The Go package
+//! `client-go/internal/rules/evaluate` is the same.
+
+mod random;
+mod text;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use text::Text;
+
+type Evaluate = fn(&str) -> Result<String, serde_json::Error>;
+
+/// One entry for each rule, by the name that vectors use; sorted.
+const TABLE: &[(&str, Evaluate)] = &[("random", random::random)];
+
+/// The names of the rules, sorted.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(name, _)| *name)
+}
+
+/// Evaluates a rule.
+///
+/// # Errors
+///
+/// The input is not one of that rule. What a rule refuses is part of its output.
+pub fn call(rule: &str, input: &str) -> Result<String, String> {
+    let (_, evaluate) = TABLE
+        .iter()
+        .find(|(name, _)| *name == rule)
+        .ok_or_else(|| format!("there is no rule named {rule:?}"))?;
+    evaluate(input).map_err(|e| format!("{rule}: {e}"))
+}
+
+/// Makes a table's entry of a function on decoded values.
+pub(crate) fn rule<In: DeserializeOwned, Out: Serialize>(
+    input: &str,
+    evaluate: impl FnOnce(In) -> Out,
+) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&evaluate(serde_json::from_str(input)?))
+}

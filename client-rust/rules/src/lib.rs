@@ -1,0 +1,14 @@
+//! Every decision that Muster's clients must make alike, as pure functions: values in, values out,
+//! no clock, no randomness of its own, no floats.
+//!
+//! `docs/client-spec.md` specifies them, `conformance/vectors` holds cases of each, and the Go
+//! package `client-go/internal/rules` is the same, file by file. This crate is a part of
+//! `muster-client` and promises no stability of its own.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod random;
+
+#[cfg(feature = "evaluate")]
+pub mod evaluate;
