@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // The rules of the contract for what clients send, checked before anything is
@@ -17,7 +19,6 @@ import (
 const (
 	maxNameBytes     = 63
 	maxIDBytes       = 128
-	maxVersionBytes  = 128
 	maxEndpoints     = 16
 	maxMetadataKeys  = 64
 	maxMetadataBytes = 16 << 10
@@ -209,31 +210,10 @@ func isDNSName(host string) bool {
 	return !consistsOf(labels[len(labels)-1], isDigit, "")
 }
 
-// isSemver tells whether this is a semantic version, by the grammar of
-// semver.org 2.0.0 with numbers in 64 bits.
 func isSemver(text string) bool {
-	if len(text) > maxVersionBytes {
-		return false
-	}
-	rest, build, hasBuild := strings.Cut(text, "+")
-	numbers, pre, hasPre := strings.Cut(rest, "-")
-	if strings.Count(numbers, ".") != 2 || !each(numbers, isNumber) {
-		return false
-	}
-	return (!hasPre || each(pre, func(s string) bool { return isWordPart(s) && (!consistsOf(s, isDigit, "") || isNumber(s)) })) &&
-		(!hasBuild || each(build, isWordPart))
+	_, err := rules.ParseVersion(text)
+	return err == nil
 }
-
-func each(dotted string, ok func(string) bool) bool {
-	return !slices.ContainsFunc(strings.Split(dotted, "."), func(s string) bool { return !ok(s) })
-}
-
-func isNumber(s string) bool {
-	_, err := strconv.ParseUint(s, 10, 64)
-	return err == nil && consistsOf(s, isDigit, "") && (s == "0" || s[0] != '0')
-}
-
-func isWordPart(s string) bool { return s != "" && consistsOf(s, isAlphanumeric, "-") }
 
 // isWord tells whether a value is of the allowed characters and begins and
 // ends with a letter or a digit.

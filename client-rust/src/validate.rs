@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use muster_rules::semver::Version;
+
 use crate::error::{Error, Reason};
 use crate::kinds::Lifecycle;
 use crate::messages;
@@ -9,7 +11,6 @@ use crate::spec::{EndpointSpec, InstanceSpec};
 
 const NAME_BYTES: usize = 63;
 const ID_BYTES: usize = 128;
-const VERSION_BYTES: usize = 128;
 const ENDPOINTS: usize = 16;
 const METADATA_KEYS: usize = 64;
 const METADATA_BYTES: usize = 16 * 1024;
@@ -92,7 +93,7 @@ pub(crate) fn instance(spec: &InstanceSpec) -> Result<(), Error> {
         ID_RULE,
     )?;
     require(
-        spec.version.is_empty() || is_semver(&spec.version),
+        spec.version.is_empty() || Version::parse(&spec.version).is_ok(),
         &object,
         "version",
         &spec.version,
@@ -314,30 +315,6 @@ fn is_key(value: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "-._/".contains(c))
 }
 
-/// Whether this is a semantic version, by the grammar of semver.org 2.0.0 with numbers in `u64`.
-pub(crate) fn is_semver(text: &str) -> bool {
-    if text.len() > VERSION_BYTES {
-        return false;
-    }
-    let (rest, build) = match text.split_once('+') {
-        Some((rest, build)) => (rest, Some(build)),
-        None => (text, None),
-    };
-    let (core, pre) = match rest.split_once('-') {
-        Some((core, pre)) => (core, Some(pre)),
-        None => (rest, None),
-    };
-    let digits = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_digit());
-    let number =
-        |s: &str| digits(s) && (s == "0" || !s.starts_with('0')) && s.parse::<u64>().is_ok();
-    let word = |s: &str| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    let parts: Vec<&str> = core.split('.').collect();
-    parts.len() == 3
-        && parts.iter().all(|p| number(p))
-        && pre.is_none_or(|p| p.split('.').all(|s| word(s) && (!digits(s) || number(s))))
-        && build.is_none_or(|b| b.split('.').all(word))
-}
-
 fn require(ok: bool, object: &str, field: &str, value: &str, allowed: &str) -> Result<(), Error> {
     if ok {
         return Ok(());
@@ -386,26 +363,6 @@ mod tests {
                 }
                 (got, _) => panic!("{address}: got {got:?}, want {want:?}"),
             }
-        }
-    }
-
-    #[test]
-    fn semver_table() {
-        for (text, want) in [
-            ("1.4.2", true),
-            ("0.0.0", true),
-            ("1.0.0-rc.1+build.5", true),
-            ("1.0.0-0a", true),
-            ("v1.0.0", false),
-            ("1.0", false),
-            ("1.0.0.0", false),
-            ("01.0.0", false),
-            ("1.0.0-01", false),
-            ("1.0.0-", false),
-            ("1.0.0+", false),
-            ("99999999999999999999.0.0", false),
-        ] {
-            assert_eq!(is_semver(text), want, "{text}");
         }
     }
 

@@ -44,7 +44,7 @@ func TestXXH64(t *testing.T) {
 // JSON, says what it is about, and names each case once.
 func TestVectorFiles(t *testing.T) {
 	names, err := filepath.Glob(filepath.Join(vectors, "*.json"))
-	if err != nil || len(names) != 10 {
+	if err != nil || len(names) < 10 {
 		t.Fatalf("%d vector files, %v", len(names), err)
 	}
 	for _, name := range names {

@@ -9,7 +9,10 @@
 #![warn(missing_docs)]
 
 pub mod backoff;
+pub mod quote;
 pub mod random;
+pub mod semver;
+pub mod semver_range;
 
 #[cfg(feature = "evaluate")]
 pub mod evaluate;

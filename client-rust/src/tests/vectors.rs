@@ -19,7 +19,6 @@ use crate::instance::ServiceState;
 use crate::intent::{self, Facts, Intent};
 use crate::kinds::RemovalReason;
 use crate::schedule::keepalive_after;
-use crate::validate::is_semver;
 
 /// The cases of a file; none if this is the crate alone, without the repository around it.
 fn vectors(name: &str) -> Option<Value> {
@@ -219,23 +218,6 @@ fn state(value: &Value) -> Option<ServiceState> {
         emptied,
         ..Default::default()
     }))
-}
-
-#[test]
-fn vectors_semver() {
-    let Some(file) = vectors("semver.json") else {
-        return;
-    };
-    for v in list(&file, "order") {
-        // Versions of equal precedence may stand together.
-        let versions = v.as_array().map_or(std::slice::from_ref(v), Vec::as_slice);
-        for v in versions {
-            assert!(is_semver(text(v)), "{v}");
-        }
-    }
-    for v in list(&file, "bad_versions") {
-        assert!(!is_semver(text(v)), "{v}");
-    }
 }
 
 /// What a client holds, in the form of the vectors.

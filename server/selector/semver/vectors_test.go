@@ -8,54 +8,67 @@ import (
 	"github.com/muster-registry/muster/server/selector/semver"
 )
 
-// TestVectors runs conformance/vectors/semver.json.
-func TestVectors(t *testing.T) {
-	text, err := os.ReadFile("../../../conformance/vectors/semver.json")
+// vectors reads the cases of a file of conformance/vectors.
+func vectors[In, Out any](t *testing.T, name string) (cases []struct {
+	Name   string
+	Input  In
+	Output Out
+},
+) {
+	t.Helper()
+	text, err := os.ReadFile("../../../conformance/vectors/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var file struct {
-		Cases []struct {
-			Name, Range, Normalised string
-			Match, Differ           []string
-		}
-		Order       []string
-		BadRanges   []string `json:"bad_ranges"`
-		BadVersions []string `json:"bad_versions"`
+	file := struct{ Cases any }{&cases}
+	if err := json.Unmarshal(text, &file); err != nil || len(cases) == 0 {
+		t.Fatalf("%d cases, %v", len(cases), err)
 	}
-	if err := json.Unmarshal(text, &file); err != nil || len(file.Cases)*len(file.Order)*len(file.BadRanges)*len(file.BadVersions) == 0 {
-		t.Fatalf("the file is incomplete, or %v", err)
+	return cases
+}
+
+// TestVectors runs conformance/vectors/semver.json.
+func TestVectors(t *testing.T) {
+	type input struct {
+		Range    string
+		Versions []string
 	}
-	for _, c := range file.Cases {
-		r, err := semver.ParseRange(c.Range)
-		if err != nil || r.String() != c.Normalised {
-			t.Errorf("%s: %q normalises to %q, %v", c.Name, c.Range, r, err)
+	type output struct {
+		Error, Normalised string
+		Matches           []bool
+	}
+	for _, c := range vectors[input, output](t, "semver.json") {
+		r, err := semver.ParseRange(c.Input.Range)
+		if (err != nil) != (c.Output.Error != "") || r.String() != c.Output.Normalised {
+			t.Errorf("%s: %q normalises to %q, %v", c.Name, c.Input.Range, r, err)
+			continue
 		}
-		for _, v := range c.Match {
-			if !r.MatchText(v) {
-				t.Errorf("%s: %q does not match %q", c.Name, c.Range, v)
+		for i, v := range c.Input.Versions {
+			if err == nil && r.MatchText(v) != c.Output.Matches[i] {
+				t.Errorf("%s: that %q matches %q is not %t", c.Name, c.Input.Range, v, c.Output.Matches[i])
 			}
 		}
-		for _, v := range c.Differ {
-			if r.MatchText(v) {
-				t.Errorf("%s: %q matches %q", c.Name, c.Range, v)
+	}
+}
+
+// TestOrderVectors runs conformance/vectors/semver_order.json.
+func TestOrderVectors(t *testing.T) {
+	type input struct{ Versions []string }
+	type output struct {
+		Errors []string
+		Order  []int
+	}
+	for _, c := range vectors[input, output](t, "semver_order.json") {
+		var before semver.Version
+		for i, text := range c.Input.Versions {
+			v, err := semver.Parse(text)
+			if (err != nil) != (c.Output.Errors[i] != "") {
+				t.Errorf("%s: %q reads as %v, %v", c.Name, text, v, err)
 			}
-		}
-	}
-	for i := 1; i < len(file.Order); i++ {
-		a, b := mustParse(t, file.Order[i-1]), mustParse(t, file.Order[i])
-		if a.Compare(b) >= 0 || b.Compare(a) <= 0 {
-			t.Errorf("%v is not below %v", a, b)
-		}
-	}
-	for _, text := range file.BadRanges {
-		if r, err := semver.ParseRange(text); err == nil {
-			t.Errorf("range %q reads as %q", text, r)
-		}
-	}
-	for _, text := range file.BadVersions {
-		if v, err := semver.Parse(text); err == nil {
-			t.Errorf("version %q reads as %v", text, v)
+			if i > 0 && v.Compare(before) != c.Output.Order[i-1] {
+				t.Errorf("%s: %v is not in order after %v", c.Name, v, before)
+			}
+			before = v
 		}
 	}
 }

@@ -12,7 +12,9 @@ import (
 
 // table has one entry for each rule, by the name that vectors use.
 var table = map[string]func(input []byte) (any, error){
-	"random": random,
+	"random":       random,
+	"semver":       semver,
+	"semver_order": semverOrder,
 }
 
 // Names are the rules, sorted.

@@ -2,6 +2,7 @@
 //! `client-go/internal/rules/evaluate` is the same.
 
 mod random;
+mod semver;
 mod text;
 
 use serde::Serialize;
@@ -12,7 +13,11 @@ pub(crate) use text::Text;
 type Evaluate = fn(&str) -> Result<String, serde_json::Error>;
 
 /// One entry for each rule, by the name that vectors use; sorted.
-const TABLE: &[(&str, Evaluate)] = &[("random", random::random)];
+const TABLE: &[(&str, Evaluate)] = &[
+    ("random", random::random),
+    ("semver", semver::semver),
+    ("semver_order", semver::semver_order),
+];
 
 /// The names of the rules, sorted.
 pub fn names() -> impl Iterator<Item = &'static str> {
