@@ -48,7 +48,7 @@ and look at it with "muster get", "muster list" and "muster watch".`,
 		group    string
 		commands []*cobra.Command
 	}{
-		{groupServer, []*cobra.Command{a.serverCommand(), a.infoCommand()}},
+		{groupServer, []*cobra.Command{a.serverCommand(), a.infoCommand(), a.doctorCommand()}},
 		{groupRegister, []*cobra.Command{a.registerCommand(), a.updateCommand(), a.drainCommand(), a.deregisterCommand()}},
 		{groupLook, []*cobra.Command{a.getCommand(), a.listCommand(), a.watchCommand()}},
 		{"", []*cobra.Command{a.versionCommand(), exitCodesTopic()}},
