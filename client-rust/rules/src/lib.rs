@@ -9,6 +9,9 @@
 #![warn(missing_docs)]
 
 pub mod backoff;
+pub mod cache_age;
+pub mod cache_file;
+pub mod cache_room;
 pub mod quote;
 pub mod random;
 pub mod semver;

@@ -12,6 +12,9 @@ import (
 
 // table has one entry for each rule, by the name that vectors use.
 var table = map[string]func(input []byte) (any, error){
+	"cache_age":    cacheAge,
+	"cache_file":   cacheFileRule,
+	"cache_room":   cacheRoom,
 	"random":       random,
 	"semver":       semver,
 	"semver_order": semverOrder,

@@ -1,6 +1,10 @@
 //! Calls the rules by name with JSON, for the vectors and the differential fuzzer. The Go package
 //! `client-go/internal/rules/evaluate` is the same.
 
+mod cache_age;
+mod cache_file;
+mod cache_room;
+mod hex;
 mod random;
 mod semver;
 mod text;
@@ -8,12 +12,16 @@ mod text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use hex::Hex;
 pub(crate) use text::Text;
 
 type Evaluate = fn(&str) -> Result<String, serde_json::Error>;
 
 /// One entry for each rule, by the name that vectors use; sorted.
 const TABLE: &[(&str, Evaluate)] = &[
+    ("cache_age", cache_age::cache_age),
+    ("cache_file", cache_file::cache_file),
+    ("cache_room", cache_room::cache_room),
     ("random", random::random),
     ("semver", semver::semver),
     ("semver_order", semver::semver_order),
