@@ -16,11 +16,21 @@ type attempt func(ctx context.Context, s *server) error
 func (c *Client) call(ctx context.Context, op, subject string, do attempt) *Error {
 	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
 	defer cancel()
+	call := c.beginCall(ctx, op, subject)
+	err := c.attempts(withHeaders(ctx, call.headers), call, do)
+	call.finish(err)
+	return err
+}
+
+func (c *Client) attempts(ctx context.Context, call *observedCall, do attempt) *Error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	op, subject := call.op, call.subject
 	stop := context.AfterFunc(c.ctx, cancel) //nolint:contextcheck // the call ends with the client, too
 	defer stop()
 	var retries backoff.Backoff
 	for tries := 1; ; tries++ {
-		err := c.try(ctx, op, subject, do)
+		err := c.tryOnce(ctx, call, do)
 		if err != nil && c.ctx.Err() != nil {
 			return closedError("client")
 		}
@@ -36,14 +46,23 @@ func (c *Client) call(ctx context.Context, op, subject string, do attempt) *Erro
 	}
 }
 
-// try is one attempt at whichever server serves.
+// try is one attempt at whichever server serves, and a call of its own.
 func (c *Client) try(ctx context.Context, op, subject string, do attempt) *Error {
+	call := c.beginCall(ctx, op, subject)
+	err := c.tryOnce(withHeaders(ctx, call.headers), call, do)
+	call.finish(err)
+	return err
+}
+
+func (c *Client) tryOnce(ctx context.Context, call *observedCall, do attempt) *Error {
+	call.attempts++
 	s, err := c.servers.acquire(ctx, nil)
 	if err != nil {
 		return err
 	}
+	call.server = s.address
 	if err := do(ctx, s); err != nil {
-		e := fromStatus(ctx, err, op, subject, s.address)
+		e := fromStatus(ctx, err, call.op, call.subject, s.address)
 		if e.Retryable() && e.Reason != ReasonConflict && e.Reason != ReasonOverloaded {
 			c.servers.failed(s)
 		}
@@ -58,6 +77,32 @@ func (c *Client) gaveUp(ctx context.Context, op, subject string, last *Error) *E
 		return closedError("client")
 	}
 	return contextError(ctx, op, subject, last)
+}
+
+// observedCall is what a call's CallFinished will say.
+type observedCall struct {
+	telemetry           *telemetry
+	op, subject, server string
+	began               time.Time
+	attempts            int
+	headers             []Header
+}
+
+// beginCall asks for the headers of a call, unless ctx carries some already.
+func (c *Client) beginCall(ctx context.Context, op, subject string) *observedCall {
+	call := &observedCall{telemetry: c.config.telemetry, op: op, subject: subject, began: time.Now()}
+	call.headers = headersOf(ctx)
+	if call.headers == nil {
+		call.headers = call.telemetry.headers(ctx)
+	}
+	return call
+}
+
+func (o *observedCall) finish(err *Error) {
+	o.telemetry.observe(CallFinished{
+		Op: o.op, Subject: o.subject, Server: o.server, Result: resultOf(err),
+		Duration: time.Since(o.began), Attempts: o.attempts, Headers: o.headers,
+	})
 }
 
 func withDefaultTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {

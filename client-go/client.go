@@ -16,7 +16,6 @@ type Client struct {
 	servers *servers
 	keeper  *keeper
 	watcher *watcher
-	stats   counters
 
 	// ctx ends when Close has taken back what it could.
 	ctx    context.Context

@@ -62,11 +62,14 @@ type Config struct {
 	// Logger for what operators should know; default silent. Leases appear in
 	// it by their first four characters.
 	Logger *slog.Logger
+	// Observer is told what the client does; default none.
+	Observer Observer
 	// Dial opens connections to the registry; default TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 
 	// words are random; tests replace them.
-	words func() uint64
+	words     func() uint64
+	telemetry *telemetry
 }
 
 // Option changes one setting of a Config.
@@ -113,6 +116,7 @@ func newConfig(servers []string, options []Option) (Config, error) {
 	if err := c.validate(); err != nil {
 		return Config{}, err
 	}
+	c.telemetry = newTelemetry(c.Observer)
 	return c, nil
 }
 

@@ -118,3 +118,14 @@ func orDefault[T ~int32](value, otherwise T) T {
 	}
 	return value
 }
+
+func tracesFrom(traces []*musterv1.ChangeTrace) []ChangeTrace {
+	if len(traces) == 0 {
+		return nil
+	}
+	list := make([]ChangeTrace, len(traces))
+	for i, t := range traces {
+		list[i] = ChangeTrace{Revision: t.GetRevision(), Traceparent: t.GetTraceparent()}
+	}
+	return list
+}

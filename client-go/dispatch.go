@@ -21,15 +21,17 @@ func (s *watchStream) take(frame *musterv1.WatchResponse) *Error {
 		s.opened(f.Opened)
 		return nil
 	case *musterv1.WatchResponse_Snapshot:
-		return s.dispatch(f.Snapshot.GetHeader(), func(k *core) (applied, *frameError) {
+		u := update{FrameSnapshot, countEntries(f.Snapshot.GetInstances(), f.Snapshot.GetServices(), f.Snapshot.GetRemoved()), nil}
+		return s.dispatch(f.Snapshot.GetHeader(), u, func(k *core) (applied, *frameError) {
 			return k.frames.snapshot(f.Snapshot, k.forbidden, s.watcher.clock.nowMs())
 		})
 	case *musterv1.WatchResponse_Delta:
-		return s.dispatch(f.Delta.GetHeader(), func(k *core) (applied, *frameError) {
+		u := update{FrameDelta, countEntries(f.Delta.GetInstances(), f.Delta.GetServices(), f.Delta.GetRemovals()), tracesFrom(f.Delta.GetTraces())}
+		return s.dispatch(f.Delta.GetHeader(), u, func(k *core) (applied, *frameError) {
 			return k.frames.delta(f.Delta, k.forbidden, s.watcher.clock.nowMs())
 		})
 	case *musterv1.WatchResponse_Progress:
-		return s.dispatch(f.Progress.GetHeader(), func(k *core) (applied, *frameError) {
+		return s.dispatch(f.Progress.GetHeader(), update{frame: FrameProgress}, func(k *core) (applied, *frameError) {
 			return k.frames.progress(f.Progress)
 		})
 	default:
@@ -52,6 +54,7 @@ func (s *watchStream) opened(o *musterv1.Opened) {
 		}
 		k.forbidden = serviceNamesFrom(answer.GetForbidden())
 		k.frames.stage = nil
+		k.update = update{}
 		s.views[answer.GetViewId()] = append(s.views[answer.GetViewId()], k)
 	}
 }
@@ -69,7 +72,7 @@ func (s *watchStream) leaveViews(k *core) {
 
 // dispatch applies a frame to the cores of its view. Frames of views that were
 // not opened are ignored: they were under way before.
-func (s *watchStream) dispatch(h *musterv1.ViewHeader, apply func(*core) (applied, *frameError)) *Error {
+func (s *watchStream) dispatch(h *musterv1.ViewHeader, u update, apply func(*core) (applied, *frameError)) *Error {
 	cores := s.views[h.GetViewId()]
 	if len(cores) == 0 {
 		return nil
@@ -82,10 +85,13 @@ func (s *watchStream) dispatch(h *musterv1.ViewHeader, apply func(*core) (applie
 		done, err := apply(k)
 		switch {
 		case err != nil:
+			k.update = update{}
 			broken = s.broken(k, err)
 		case done.staged:
+			k.update.add(u)
 			complete = false
 		default:
+			k.update.add(u)
 			s.publish(k, h, done, timing)
 		}
 	}
@@ -102,8 +108,8 @@ func (s *watchStream) dispatch(h *musterv1.ViewHeader, apply func(*core) (applie
 // broken notes that a frame did not fit. The view stays as it is; one whose
 // digest did not match counts as stale until it is replaced.
 func (s *watchStream) broken(k *core, err *frameError) *Error {
+	s.watcher.client.config.telemetry.observe(FrameRejected{k.selector.String(), s.server.address, FrameFault(err.fault)})
 	if err.fault == faultMismatch {
-		s.watcher.client.stats.digestMismatches.Add(1)
 		k.frames.distrust()
 		k.publish(func(v *View) { v.distrusted = true })
 	}
@@ -116,15 +122,10 @@ func (s *watchStream) broken(k *core, err *frameError) *Error {
 // publish makes a core's view of what its frames hold now.
 func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, done applied, timing frameTiming) {
 	f := &k.frames
-	stats := &s.watcher.client.stats
-	if done.cause == SnapshotHistoryLost {
-		stats.historiesLost.Add(1)
-	}
 	switch {
 	case !f.unverified:
 		k.retryAfter, k.retryDelay = time.Time{}, 0
 	case done.cause != 0:
-		stats.unverifiedViews.Add(1)
 		k.retryDelay = min(max(2*k.retryDelay, unverifiedRetry), unverifiedRetryCap)
 		k.retryAfter = time.Now().Add(k.retryDelay)
 	}
@@ -139,7 +140,39 @@ func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, done applied, tim
 			v.cause = done.cause
 		}
 		v.removals = remember(v.removals, done.gone, f.position)
+		v.traces = rememberTraces(v.traces, k.update.traces, f.position)
 	})
+	s.watcher.client.config.telemetry.viewPublished()
+	s.tell(k, done.cause)
+}
+
+// tell tells of the update that a core's view took over.
+func (s *watchStream) tell(k *core, cause SnapshotCause) {
+	u := k.update
+	k.update = update{}
+	v := k.view.Load()
+	s.watcher.client.config.telemetry.observe(FrameApplied{
+		Selector: k.selector.String(), Server: s.server.address,
+		Frame: u.frame, Cause: cause, Position: v.position, Entries: u.entries,
+		Age: v.Age(), Unverified: v.unverified, Traces: u.traces,
+	})
+}
+
+// update is what is told of an update besides what it does: of all its chunks.
+type update struct {
+	frame   FrameKind
+	entries int
+	traces  []ChangeTrace
+}
+
+func (u *update) add(chunk update) {
+	u.frame = chunk.frame
+	u.entries += chunk.entries
+	u.traces = append(u.traces, chunk.traces...)
+}
+
+func countEntries(instances []*musterv1.Instance, services []*musterv1.ServiceState, removals []*musterv1.Removal) int {
+	return len(instances) + len(services) + len(removals)
 }
 
 // noteIsolated makes the stream be left soon if its server cannot reach its

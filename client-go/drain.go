@@ -63,6 +63,12 @@ func (r *Registration) Drain(ctx context.Context) (DrainReport, error) {
 	}
 	ctx, cancel := withDefaultTimeout(ctx, wait+callTimeout)
 	defer cancel()
+	report, err := s.drain(ctx, wait, began)
+	s.client.config.telemetry.observe(DrainFinished{s.subject, resultOf(err), report})
+	return report, err.orNil()
+}
+
+func (s *session) drain(ctx context.Context, wait time.Duration, began time.Time) (DrainReport, *Error) {
 	held, err := s.beginDrain(ctx)
 	if err != nil {
 		return DrainReport{}, err

@@ -56,7 +56,7 @@ func openKeepalive(ctx context.Context, k *keeper, server *server) (*keepaliveSt
 		cancel()
 		return nil, fromStatus(ctx, err, "keepalive", "", server.address)
 	}
-	k.client.stats.keepaliveStreams.Add(1)
+	k.client.config.telemetry.observe(StreamOpened{StreamKeepalive, server.address})
 	s.ctx, s.cancel, s.stream = ctx, cancel, stream
 	s.reader.Go(s.read)
 	return s, nil
@@ -200,7 +200,7 @@ func (s *keepaliveStream) take(answer *musterv1.KeepAliveResponse, choice *serve
 	}
 	stuck := time.Duration(0)
 	for i, kept := range batch.leases {
-		if s.takeOne(kept, batch.sent, exceptions[uint32(i)]) >= moveAfter {
+		if s.observeOne(kept, batch.sent, exceptions[uint32(i)]) >= moveAfter {
 			stuck = max(stuck, kept.ttl)
 		}
 	}
@@ -208,6 +208,19 @@ func (s *keepaliveStream) take(answer *musterv1.KeepAliveResponse, choice *serve
 		choice.move(s.server, stuck)
 	}
 	return nil
+}
+
+// observeOne is takeOne, and tells of it.
+func (s *keepaliveStream) observeOne(kept *keptLease, sent time.Time, exception *musterv1.KeepAliveException) int {
+	outcome := KeepaliveConfirmed
+	switch {
+	case exception.GetLost() != nil:
+		outcome = KeepaliveLost
+	case exception.GetUnconfirmed() != nil:
+		outcome = KeepaliveUnconfirmed
+	}
+	s.keeper.client.config.telemetry.observe(KeepaliveAnswered{kept.session.subject, s.server.address, outcome, time.Since(sent)})
+	return s.takeOne(kept, sent, exception)
 }
 
 // takeOne applies what an answer says of one lease, and returns how many
@@ -226,7 +239,6 @@ func (s *keepaliveStream) takeOne(kept *keptLease, sent time.Time, exception *mu
 	case exception.GetUnconfirmed() != nil:
 		u := exception.GetUnconfirmed()
 		retry := min(max(u.GetRetryAfter().AsDuration(), keepaliveTogether), kept.ttl/3)
-		k.client.stats.unconfirmedLeases.Add(1)
 		count := k.reschedule(kept, time.Now().Add(retry))
 		reason := short(u.GetReason().String(), "UNCONFIRMED_REASON_")
 		kept.session.leaseUnconfirmed(kept.id, textUnconfirmed(reason, retry), nil)

@@ -146,6 +146,7 @@ func (k *keeper) serve(ctx context.Context, choice *serverChoice, retries *backo
 	began := time.Now()
 	err = stream.run(choice)
 	retries.StreamEnded(stream.answered, time.Since(began))
+	k.client.config.telemetry.observe(StreamEnded{StreamKeepalive, server.address, resultOf(err), time.Since(began)})
 	if err != nil {
 		k.client.servers.failed(server)
 	}

@@ -92,6 +92,7 @@ func (c *Client) Register(ctx context.Context, specs ...InstanceSpec) (*Registra
 			textField("register", "instances", "none", "pass at least one"))
 	}
 	s := newSession(c, instances)
+	s.headers = c.config.telemetry.headers(ctx)
 	if !c.adopt(s) {
 		return nil, closedError("client")
 	}
@@ -155,7 +156,7 @@ func (r *Registration) Deregister(ctx context.Context) error {
 	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
 	defer cancel()
 	s := r.session
-	s.end(Deregistered)
+	s.endWith(ctx, Deregistered)
 	select {
 	case <-s.done:
 	case <-ctx.Done():

@@ -93,10 +93,13 @@ func (s *server) reconnect(ctx context.Context) *Error {
 		}
 		conn = fresh
 	}
+	began := time.Now()
 	if err := s.introduce(ctx, conn); err != nil {
+		s.all.config.telemetry.observe(ServerFailed{s.address, s.causeOf(err), time.Since(began)})
 		s.drop()
 		return err
 	}
+	s.all.config.telemetry.observe(ServerConnected{s.address, time.Since(began)})
 	return nil
 }
 

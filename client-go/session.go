@@ -71,7 +71,6 @@ func (s *session) replaceLease(ctx context.Context, lost *loss) *Error {
 		return newError(ReasonLeaseUnknown, lost.err.Code, "drain", s.subject, textLostWhileDraining(lost.lease.id))
 	}
 	s.setStatus(Registering, textLeaseGone(lost.lease.id), lost.err)
-	s.client.stats.reregistrations.Add(1)
 	if err := s.register(ctx, &lost.lease); err != nil {
 		return err
 	}
@@ -116,7 +115,7 @@ func (s *session) register(ctx context.Context, previous *lease) *Error {
 }
 
 func (s *session) tryRegister(ctx context.Context, request *musterv1.RegisterRequest) (*musterv1.RegisterResponse, *Error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(withHeaders(ctx, s.headers), callTimeout)
 	defer cancel()
 	var response *musterv1.RegisterResponse
 	err := s.client.try(ctx, "register", s.subject, func(ctx context.Context, server *server) (err error) {
@@ -156,6 +155,7 @@ func (s *session) granted(request *musterv1.RegisterRequest, response *musterv1.
 	}
 	s.client.wrote(Position{response.GetEpoch(), response.GetRevision()})
 	s.hold(l, request.GetInstances(), version)
+	s.headers = nil // what is registered again later is nobody's call
 	if !s.isEnding() {
 		s.client.keeper.add(s, l, sent)
 	}
@@ -254,7 +254,7 @@ func (s *session) delay(retries *backoff.Backoff, err *Error) time.Duration {
 }
 
 func (s *session) tryDeregister(ctx context.Context, held lease) *Error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(withHeaders(ctx, s.endHeaders()), callTimeout)
 	defer cancel()
 	return s.client.try(ctx, "deregister", s.subject, func(ctx context.Context, server *server) error {
 		response, err := server.registrations().Deregister(ctx, &musterv1.DeregisterRequest{LeaseId: held.id})

@@ -48,6 +48,11 @@ type session struct {
 	// driver ended.
 	settled, done chan struct{}
 	settleOnce    sync.Once
+	// headers of the caller of Register; those of Deregister are in ended.
+	headers []Header
+	// telling orders what the observer is told of the status; mu is taken
+	// inside of it.
+	telling sync.Mutex
 
 	// mu guards what follows; no other lock is taken inside of it.
 	mu     sync.Mutex
@@ -66,6 +71,8 @@ type session struct {
 	draining bool
 	// ending is the final state that somebody chose; 0 if nobody did.
 	ending RegistrationState
+	// ended are the headers of who did.
+	ended []Header
 	// interrupt ends the call in flight, if it may be ended.
 	interrupt context.CancelFunc
 }
@@ -139,11 +146,19 @@ func (s *session) hold(l lease, registered []*musterv1.Instance, version uint64)
 
 // setStatus publishes a status, unless it is as before or the last was final.
 func (s *session) setStatus(state RegistrationState, reason string, err error) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if from, changed := s.replaceStatus(state, reason, err); changed && from != state {
+		s.client.config.telemetry.observe(RegistrationChanged{s.subject, from, state, reason})
+	}
+}
+
+func (s *session) replaceStatus(state RegistrationState, reason string, err error) (from RegistrationState, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.status
 	if old.State.Final() || old.State == state && old.Reason == reason && old.Incarnation == s.held.incarnation {
-		return
+		return old.State, false
 	}
 	s.status = &RegistrationStatus{
 		State: state, Reason: reason, Incarnation: s.held.incarnation, LeaseID: shortLease(s.held.id), Err: err,
@@ -151,6 +166,7 @@ func (s *session) setStatus(state RegistrationState, reason string, err error) {
 	}
 	close(old.superseded)
 	s.progressLocked()
+	return old.State, true
 }
 
 func (s *session) currentStatus() RegistrationStatus {
@@ -275,6 +291,23 @@ func (s *session) end(state RegistrationState) {
 	}
 	s.mu.Unlock()
 	s.nudge()
+}
+
+// endWith is end by a caller whose headers go with the call.
+func (s *session) endWith(ctx context.Context, state RegistrationState) {
+	headers := s.client.config.telemetry.headers(ctx)
+	s.mu.Lock()
+	if s.ending == 0 {
+		s.ended = headers
+	}
+	s.mu.Unlock()
+	s.end(state)
+}
+
+func (s *session) endHeaders() []Header {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
 }
 
 func (s *session) isEnding() bool {

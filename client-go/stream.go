@@ -47,6 +47,8 @@ type watchStream struct {
 	began    time.Time
 	messages int
 	isolated bool
+	// isOpen: Opened was received.
+	isOpen bool
 
 	idleAt, handoverAt time.Time
 }
@@ -75,7 +77,6 @@ func (s *watchStream) open(request *musterv1.WatchRequest) (*musterv1.Opened, *E
 	if err != nil {
 		return nil, s.error(err)
 	}
-	s.watcher.client.stats.watchStreams.Add(1)
 	for _, sub := range request.GetSubscriptions() {
 		s.resumed[sub.GetSubscriptionId()] = sub.GetResume() != nil
 	}
@@ -85,6 +86,8 @@ func (s *watchStream) open(request *musterv1.WatchRequest) (*musterv1.Opened, *E
 	select {
 	case frame := <-s.frames:
 		if opened := frame.GetOpened(); opened != nil {
+			s.isOpen = true
+			s.watcher.client.config.telemetry.observe(StreamOpened{StreamWatch, s.server.address})
 			return opened, nil
 		}
 		return nil, violationError(s.server.address, "the first frame is not Opened")
@@ -116,6 +119,7 @@ func (s *watchStream) takeOver() {
 	s.watcher.acks.reset()
 	for id, k := range s.requested {
 		k.frames.beginStream(s.resumed[id])
+		k.update = update{}
 	}
 	s.id = s.first.GetStreamId()
 	s.opened(s.first)
@@ -134,10 +138,16 @@ func (s *watchStream) stay() {
 	s.handoverAt = time.Now().Add(wait)
 }
 
-// close ends the stream and joins its goroutines.
-func (s *watchStream) close() {
+// close ends the stream and joins its goroutines. The error is why; nil if by
+// choice.
+func (s *watchStream) close(err *Error) {
 	s.cancel()
 	s.tasks.Wait()
+	if s.isOpen {
+		s.watcher.client.config.telemetry.observe(StreamEnded{
+			StreamWatch, s.server.address, resultOf(err), time.Since(s.began),
+		})
+	}
 }
 
 // run serves the stream until it breaks, should be left, or is not needed.

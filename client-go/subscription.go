@@ -18,7 +18,9 @@ type core struct {
 	view     atomic.Pointer[View]
 
 	// frames and forbidden are the watch stream's own.
-	frames    frameState
+	frames frameState
+	// update is what the chunks so far say of an update that is not complete.
+	update    update
 	forbidden []ServiceName
 	// retryAfter is when a view that was taken unverified is asked for again;
 	// retryDelay is the wait after that. Zero if it is verified.

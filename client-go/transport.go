@@ -28,6 +28,9 @@ func withMetadata(ctx context.Context, name string) context.Context {
 	if name != "" {
 		pairs = append(pairs, headerClientName, name)
 	}
+	for _, h := range headersOf(ctx) {
+		pairs = append(pairs, h.Name, h.Value)
+	}
 	return metadata.AppendToOutgoingContext(ctx, pairs...)
 }
 

@@ -36,6 +36,9 @@ type Delta struct {
 	Upserted []*Instance
 	// Removed are instances that left, sorted by key.
 	Removed []Removal
+	// Traces of the changes, oldest first, as far as their callers sent any: at
+	// most the last few hundred.
+	Traces []ChangeTrace
 
 	view *View
 }
@@ -125,7 +128,7 @@ func updatesBetween(from, to *View, freshness *Freshness) []Update {
 		}
 	case from != to:
 		if upserted, removed := difference(from, to, RemovalUnknown); len(upserted)+len(removed) > 0 {
-			updates = append(updates, Delta{upserted, removed, to})
+			updates = append(updates, Delta{upserted, removed, to.tracesAfter(from.position), to})
 		}
 	}
 	if now := to.Freshness(); now != *freshness {

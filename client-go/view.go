@@ -11,6 +11,9 @@ import (
 // why instances left. The oldest are forgotten first.
 const removalsKept = 1024
 
+// tracesKept is how many traces of changes a view remembers, likewise.
+const tracesKept = 256
+
 // Source is where a view's content came from.
 type Source int
 
@@ -50,6 +53,7 @@ type View struct {
 	services  []*ServiceState
 	forbidden []ServiceName
 	removals  []seenRemoval
+	traces    []seenTrace
 
 	recovering, isolated bool
 	// unverified: taken although its digest did not match. distrusted: a later
@@ -67,6 +71,12 @@ type View struct {
 type seenRemoval struct {
 	Removal
 	at Position
+}
+
+// seenTrace is a change's trace and the epoch of its revision.
+type seenTrace struct {
+	ChangeTrace
+	epoch uint64
 }
 
 // clientClock counts milliseconds since the client was made; it never steps.
@@ -288,4 +298,26 @@ func remember(log []seenRemoval, gone []Removal, at Position) []seenRemoval {
 		log = append(log, seenRemoval{g, at})
 	}
 	return log
+}
+
+// rememberTraces is remember for the traces of changes.
+func rememberTraces(log []seenTrace, traces []ChangeTrace, at Position) []seenTrace {
+	if len(log) >= 2*tracesKept {
+		log = slices.Clone(log[len(log)-tracesKept:])
+	}
+	for _, t := range traces[:min(len(traces), tracesKept)] {
+		log = append(log, seenTrace{t, at.Epoch})
+	}
+	return log
+}
+
+// tracesAfter are the traces of changes that came after a position.
+func (v *View) tracesAfter(at Position) []ChangeTrace {
+	var traces []ChangeTrace
+	for _, t := range v.traces {
+		if t.epoch == v.position.Epoch && (t.epoch != at.Epoch || t.Revision > at.Revision) {
+			traces = append(traces, t.ChangeTrace)
+		}
+	}
+	return traces
 }

@@ -85,6 +85,9 @@ func (w *watcher) subscribe(selector Selector) (*core, *Error) {
 		w.started = true
 		w.lastGood = time.Now()
 		w.client.start(w.run)
+		if w.client.config.Observer != nil {
+			w.client.start(func() { w.watchFreshness(w.client.ctx) })
+		}
 	}
 	w.nudge()
 	return k, nil
@@ -227,7 +230,7 @@ func (w *watcher) follow(ctx context.Context, s *watchStream) *Error {
 	for {
 		next, err := s.run() //nolint:contextcheck // the stream's own context is made of ctx
 		if next != streamHandover {
-			s.close()
+			s.close(err)
 			w.retries.StreamEnded(s.messages > 0, time.Since(s.began))
 			return err
 		}
@@ -236,10 +239,10 @@ func (w *watcher) follow(ctx context.Context, s *watchStream) *Error {
 		case err != nil, successor == nil:
 			s.stay()
 		case s.isolated && successor.server == s.server:
-			successor.close()
+			successor.close(nil)
 			s.stay()
 		default:
-			s.close()
+			s.close(nil)
 			s = successor
 			s.takeOver()
 		}
@@ -266,7 +269,7 @@ func (w *watcher) open(ctx context.Context, avoid *server) (*watchStream, *Error
 		err = w.checkEpoch(chosen, opened)
 	}
 	if err != nil {
-		s.close()
+		s.close(err)
 		return nil, w.notOpened(chosen, cores, err)
 	}
 	s.first = opened
@@ -309,7 +312,7 @@ func (w *watcher) checkEpoch(s *server, opened *musterv1.Opened) *Error {
 		if !w.acceptsLower() {
 			return epochBehindError(s.address, epoch, w.epoch)
 		}
-		w.client.stats.epochRegressions.Add(1)
+		w.client.config.telemetry.observe(EpochRegressed{s.address, w.epoch, epoch})
 		w.client.config.Logger.Error(textEpochBehind(s.address, epoch, w.epoch) + "; accepted, nothing else answers")
 	}
 	w.epoch = epoch
