@@ -12,10 +12,14 @@ pub mod backoff;
 pub mod cache_age;
 pub mod cache_file;
 pub mod cache_room;
+pub mod maglev;
+pub mod pick;
 pub mod quote;
 pub mod random;
 pub mod semver;
 pub mod semver_range;
+pub mod slot_key;
+pub mod usable;
 
 #[cfg(feature = "evaluate")]
 pub mod evaluate;

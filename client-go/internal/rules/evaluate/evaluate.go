@@ -15,9 +15,12 @@ var table = map[string]func(input []byte) (any, error){
 	"cache_age":    cacheAge,
 	"cache_file":   cacheFileRule,
 	"cache_room":   cacheRoom,
+	"maglev":       maglev,
+	"pick":         pick,
 	"random":       random,
 	"semver":       semver,
 	"semver_order": semverOrder,
+	"usable":       usable,
 }
 
 // Names are the rules, sorted.

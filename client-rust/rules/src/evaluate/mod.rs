@@ -5,9 +5,12 @@ mod cache_age;
 mod cache_file;
 mod cache_room;
 mod hex;
+mod maglev;
+mod pick;
 mod random;
 mod semver;
 mod text;
+mod usable;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,9 +25,12 @@ const TABLE: &[(&str, Evaluate)] = &[
     ("cache_age", cache_age::cache_age),
     ("cache_file", cache_file::cache_file),
     ("cache_room", cache_room::cache_room),
+    ("maglev", maglev::maglev),
+    ("pick", pick::pick),
     ("random", random::random),
     ("semver", semver::semver),
     ("semver_order", semver::semver_order),
+    ("usable", usable::usable),
 ];
 
 /// The names of the rules, sorted.

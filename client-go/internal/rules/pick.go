@@ -1,0 +1,99 @@
+package rules
+
+import (
+	"math"
+	"math/bits"
+	"sort"
+)
+
+// Table is the slots that calls can be sent to at one moment. It is immutable;
+// positions in it are what [Pick] returns.
+type Table struct {
+	// Slots are the indexes of the plan's slots that are ready, rising.
+	Slots []int
+	// Prefix are the sums of the weights up to and including each slot; they
+	// rise strictly.
+	Prefix []uint64
+}
+
+// Nobody excludes no position from a pick.
+const Nobody = -1
+
+// Pick chooses the position of a slot for one call, but never exclude. ok is
+// false if nothing else is there.
+//
+// Without a ring it is a choice of two: one slot drawn by r0 in proportion to
+// the weights, another by r1 among the rest, and of the two the one with less
+// load for its weight. With a ring it is the slot that the hash leads to.
+// load tells the calls in flight at a position.
+func Pick(t *Table, r0, r1 uint64, ring Ring, hash uint64, exclude int, load func(position int) uint64) (position int, ok bool) {
+	if len(ring) > 0 {
+		if position, ok := ring.lookup(t, hash, exclude); ok {
+			return position, true
+		}
+	}
+	left := len(t.Slots)
+	if exclude >= 0 {
+		left--
+	}
+	if left < 1 {
+		return 0, false
+	}
+	first := t.draw(r0, exclude, Nobody)
+	if left == 1 {
+		return first, true
+	}
+	second := t.draw(r1, exclude, first)
+	if lighter(load(second), t.weight(second), load(first), t.weight(first)) {
+		return second, true
+	}
+	return first, true
+}
+
+// draw maps a word to a position in proportion to the weights, as if the
+// positions a and b were not there.
+func (t *Table) draw(word uint64, a, b int) int {
+	if a > b {
+		a, b = b, a
+	}
+	total := t.Prefix[len(t.Prefix)-1]
+	point := Below(word, total-t.weight(a)-t.weight(b))
+	// In rising order, so that each gap is where the point would meet it.
+	for _, gap := range [...]int{a, b} {
+		if gap >= 0 && point >= t.start(gap) {
+			point += t.weight(gap)
+		}
+	}
+	return sort.Search(len(t.Prefix), func(i int) bool { return t.Prefix[i] > point })
+}
+
+// start is the sum of the weights before a position.
+func (t *Table) start(position int) uint64 {
+	if position == 0 {
+		return 0
+	}
+	return t.Prefix[position-1]
+}
+
+// weight is that of a position; 0 for nobody.
+func (t *Table) weight(position int) uint64 {
+	if position < 0 {
+		return 0
+	}
+	return t.Prefix[position] - t.start(position)
+}
+
+// lighter tells whether a slot has less load for its weight than another, with
+// the call that is to be placed. The products have 128 bits.
+func lighter(load, weight, otherLoad, otherWeight uint64) bool {
+	high, low := bits.Mul64(withOne(load), otherWeight)
+	otherHigh, otherLow := bits.Mul64(withOne(otherLoad), weight)
+	return high < otherHigh || high == otherHigh && low < otherLow
+}
+
+func withOne(load uint64) uint64 {
+	if load == math.MaxUint64 {
+		return load
+	}
+	return load + 1
+}
