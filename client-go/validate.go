@@ -3,7 +3,6 @@ package muster
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,10 +143,10 @@ func listed(ids []uint32) string {
 
 // validateAddress refuses what is no address, and what nobody else could dial.
 func validateAddress(object string, e EndpointSpec) *Error {
-	switch dialable(e.Address) {
-	case canBeDialled:
+	switch rules.KindOfAddress(e.Address) {
+	case rules.AddressDialable:
 		return nil
-	case neverDialled:
+	case rules.AddressUnspecified:
 		return invalidEndpoint(object, textUnspecifiedAddress(e.Name, object, e.Address))
 	default:
 		return invalidEndpoint(object, textField(fmt.Sprintf("endpoint %q of %s", e.Name, object), "address", e.Address, addressRule))
@@ -156,58 +155,6 @@ func validateAddress(object string, e EndpointSpec) *Error {
 
 func invalidEndpoint(object, text string) *Error {
 	return newError(ReasonInvalidEndpoint, codes.InvalidArgument, "register", object, text)
-}
-
-// dialability is what an address turned out to be.
-type dialability int
-
-const (
-	canBeDialled dialability = iota
-	neverDialled
-	malformed
-)
-
-func dialable(address string) dialability {
-	colon := strings.LastIndexByte(address, ':')
-	if colon < 0 {
-		return malformed
-	}
-	host := address[:colon]
-	port, err := strconv.ParseUint(address[colon+1:], 10, 16)
-	if err != nil {
-		return malformed
-	}
-	if host == "" || port == 0 {
-		return neverDialled
-	}
-	inner, bracketed := strings.CutPrefix(host, "[")
-	inner, closed := strings.CutSuffix(inner, "]")
-	ip, err := netip.ParseAddr(inner)
-	switch {
-	case bracketed != closed, bracketed && (err != nil || !ip.Is6() || ip.Zone() != ""), !bracketed && err == nil && !ip.Is4():
-		return malformed
-	case err == nil && ip.IsUnspecified():
-		return neverDialled
-	case err == nil || isDNSName(host):
-		return canBeDialled
-	}
-	return malformed
-}
-
-func isDNSName(host string) bool {
-	host = strings.TrimSuffix(host, ".")
-	if host == "" || len(host) > 253 {
-		return false
-	}
-	labels := strings.Split(host, ".")
-	for _, label := range labels {
-		if label == "" || len(label) > maxNameBytes || !consistsOf(label, isAlphanumeric, "-_") ||
-			label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-	}
-	// All digits in the last label is an IPv4 address that did not parse.
-	return !consistsOf(labels[len(labels)-1], isDigit, "")
 }
 
 func isSemver(text string) bool {

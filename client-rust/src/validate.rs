@@ -1,7 +1,6 @@
 //! The rules of the contract for what clients send, checked before anything is sent. Pure.
 
-use std::net::IpAddr;
-
+use muster_rules::address::{AddressKind, kind_of_address};
 use muster_rules::semver::Version;
 
 use crate::error::{Error, Reason};
@@ -234,21 +233,14 @@ fn endpoints(object: &str, endpoints: &[EndpointSpec]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What an address turned out to be.
-enum Dialable {
-    Yes,
-    Never,
-    Malformed,
-}
-
 fn address(object: &str, e: &EndpointSpec) -> Result<(), Error> {
-    match dialable(&e.address) {
-        Dialable::Yes => Ok(()),
-        Dialable::Never => Err(Error::new(
+    match kind_of_address(&e.address) {
+        AddressKind::Dialable => Ok(()),
+        AddressKind::Unspecified => Err(Error::new(
             Reason::InvalidEndpoint,
             messages::undialable(&e.name, object, &e.address),
         )),
-        Dialable::Malformed => Err(Error::new(
+        AddressKind::Malformed => Err(Error::new(
             Reason::InvalidEndpoint,
             messages::invalid(
                 &format!("endpoint \"{}\" of {object}", e.name),
@@ -258,46 +250,6 @@ fn address(object: &str, e: &EndpointSpec) -> Result<(), Error> {
             ),
         )),
     }
-}
-
-fn dialable(address: &str) -> Dialable {
-    let Some((host, port)) = address.rsplit_once(':') else {
-        return Dialable::Malformed;
-    };
-    let Ok(port) = port.parse::<u16>() else {
-        return Dialable::Malformed;
-    };
-    if host.is_empty() || port == 0 {
-        return Dialable::Never;
-    }
-    let ip: Option<IpAddr> = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(v6) => match v6.parse() {
-            Ok(ip) => Some(IpAddr::V6(ip)),
-            Err(_) => return Dialable::Malformed,
-        },
-        None => host.parse().ok().map(IpAddr::V4),
-    };
-    match ip {
-        Some(ip) if ip.is_unspecified() => Dialable::Never,
-        Some(_) => Dialable::Yes,
-        None if is_dns_name(host) => Dialable::Yes,
-        None => Dialable::Malformed,
-    }
-}
-
-fn is_dns_name(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host);
-    (1..=253).contains(&host.len())
-        && host.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
-        // All digits in the last label is an IPv4 address that did not parse.
-        && !host.rsplit('.').next().is_some_and(|l| l.chars().all(|c| c.is_ascii_digit()))
 }
 
 fn is_word(value: &str, max: usize, allowed: impl Fn(char) -> bool) -> bool {

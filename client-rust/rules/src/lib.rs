@@ -8,17 +8,22 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod backoff;
 pub mod cache_age;
 pub mod cache_file;
 pub mod cache_room;
+pub mod environment;
 pub mod maglev;
+mod name;
+pub mod overrides;
 pub mod pick;
 pub mod quote;
 pub mod random;
 pub mod semver;
 pub mod semver_range;
 pub mod slot_key;
+pub mod target;
 pub mod usable;
 
 #[cfg(feature = "evaluate")]

@@ -99,7 +99,7 @@ fn parse_core(core: &str) -> Result<(u64, u64, u64), String> {
 }
 
 /// Reads a number without sign, leading zero or anything but digits.
-fn parse_number(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn parse_number(text: &str) -> Result<u64, &'static str> {
     if text.is_empty() || !is_numeric(text) {
         return Err("must be digits only");
     }
@@ -127,11 +127,11 @@ fn check_identifiers(text: &str, what: &str, numbers: bool) -> Result<(), String
     Ok(())
 }
 
-fn is_identifier_byte(c: u8) -> bool {
+pub(crate) fn is_identifier_byte(c: u8) -> bool {
     c.is_ascii_alphanumeric() || c == b'-'
 }
 
-fn is_numeric(text: &str) -> bool {
+pub(crate) fn is_numeric(text: &str) -> bool {
     text.bytes().all(|c| c.is_ascii_digit())
 }
 

@@ -7,44 +7,50 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 )
 
-// table has one entry for each rule, by the name that vectors use.
-var table = map[string]func(input []byte) (any, error){
-	"cache_age":    cacheAge,
-	"cache_file":   cacheFileRule,
-	"cache_room":   cacheRoom,
-	"maglev":       maglev,
-	"pick":         pick,
-	"random":       random,
-	"semver":       semver,
-	"semver_order": semverOrder,
-	"usable":       usable,
+// table has one entry for each rule, by the name that vectors use; sorted.
+var table = []struct {
+	name     string
+	evaluate func(input []byte) (any, error)
+}{
+	{"address", address},
+	{"cache_age", cacheAge},
+	{"cache_file", cacheFileRule},
+	{"cache_room", cacheRoom},
+	{"environment", environment},
+	{"maglev", maglev},
+	{"pick", pick},
+	{"random", random},
+	{"semver", semver},
+	{"semver_order", semverOrder},
+	{"target", target},
+	{"usable", usable},
 }
 
 // Names are the rules, sorted.
 func Names() []string {
-	names := make([]string, 0, len(table))
-	for name := range table {
-		names = append(names, name)
+	names := make([]string, len(table))
+	for i, r := range table {
+		names[i] = r.name
 	}
-	slices.Sort(names)
 	return names
 }
 
 // Call evaluates a rule. The error means that the input is not one of that
 // rule; what a rule refuses is part of its output.
 func Call(rule string, input []byte) ([]byte, error) {
-	evaluate, ok := table[rule]
-	if !ok {
-		return nil, fmt.Errorf("there is no rule named %q", rule)
+	for _, r := range table {
+		if r.name != rule {
+			continue
+		}
+		output, err := r.evaluate(input)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", rule, err)
+		}
+		return json.Marshal(output)
 	}
-	output, err := evaluate(input)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", rule, err)
-	}
-	return json.Marshal(output)
+	return nil, fmt.Errorf("there is no rule named %q", rule)
 }
 
 // rule makes a table's entry of a function on decoded values. Unknown fields

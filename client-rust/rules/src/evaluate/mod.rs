@@ -4,11 +4,13 @@
 mod cache_age;
 mod cache_file;
 mod cache_room;
+mod environment;
 mod hex;
 mod maglev;
 mod pick;
 mod random;
 mod semver;
+mod target;
 mod text;
 mod usable;
 
@@ -22,14 +24,17 @@ type Evaluate = fn(&str) -> Result<String, serde_json::Error>;
 
 /// One entry for each rule, by the name that vectors use; sorted.
 const TABLE: &[(&str, Evaluate)] = &[
+    ("address", target::address),
     ("cache_age", cache_age::cache_age),
     ("cache_file", cache_file::cache_file),
     ("cache_room", cache_room::cache_room),
+    ("environment", environment::environment),
     ("maglev", maglev::maglev),
     ("pick", pick::pick),
     ("random", random::random),
     ("semver", semver::semver),
     ("semver_order", semver::semver_order),
+    ("target", target::target),
     ("usable", usable::usable),
 ];
 

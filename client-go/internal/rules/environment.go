@@ -1,0 +1,177 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Settings are what environment variables say. A field is empty if its
+// variable is unset or empty; explicit options of a program win over all.
+type Settings struct {
+	// Servers of the registry, host:port (MUSTER_SERVERS).
+	Servers []string
+	// Name of the client, for people (MUSTER_NAME).
+	Name string
+	// TTLMs of leases (MUSTER_TTL).
+	TTLMs int64
+	// TLSCA, TLSCert and TLSKey are files (MUSTER_TLS_CA, MUSTER_TLS_CERT,
+	// MUSTER_TLS_KEY), TLSServerName the name that certificates must show
+	// (MUSTER_TLS_SERVER_NAME).
+	TLSCA, TLSCert, TLSKey, TLSServerName string
+	// TokenFile holds the token (MUSTER_TOKEN_FILE).
+	TokenFile string
+	// CacheDir keeps views (MUSTER_CACHE_DIR).
+	CacheDir string
+	// Region and Zone are where this process runs (MUSTER_REGION, MUSTER_ZONE).
+	Region, Zone string
+	// Advertise is the address or the interface under which others reach this
+	// process (MUSTER_ADVERTISE); empty for none.
+	Advertise string
+	// Overrides replace services (MUSTER_OVERRIDE).
+	Overrides []Override
+	// Unknown are the variables that begin with MUSTER_ and mean nothing,
+	// sorted: most likely misspelt.
+	Unknown []string
+}
+
+// Variable is one environment variable.
+type Variable struct {
+	Name, Value string
+}
+
+const (
+	variablePrefix = "MUSTER_"
+	podIP          = "POD_IP"
+	shortestTTLMs  = 1_000
+	longestTTLMs   = 3_600_000
+	longestClient  = 128
+)
+
+// ParseEnvironment reads the variables that concern a client; of one that
+// occurs twice the last counts. POD_IP stands in for MUSTER_ADVERTISE. The error
+// names the variable, its value and what is allowed.
+func ParseEnvironment(variables []Variable) (Settings, error) {
+	var s Settings
+	values := make(map[string]string, len(variables))
+	for _, v := range variables {
+		values[v.Name] = v.Value
+	}
+	for name, value := range values {
+		if known := settingOf(&s, name) != nil || slices.Contains(parsedVariables, name); !known && strings.HasPrefix(name, variablePrefix) && value != "" {
+			s.Unknown = append(s.Unknown, name)
+		}
+	}
+	slices.Sort(s.Unknown)
+	for _, name := range plainVariables {
+		*settingOf(&s, name) = values[name]
+	}
+	if s.Advertise == "" {
+		s.Advertise = values[podIP]
+	}
+	for _, parse := range []func(*Settings, map[string]string) error{parseServers, parseTTL, parseOverrideVariable, checkSettings} {
+		if err := parse(&s, values); err != nil {
+			return Settings{}, err
+		}
+	}
+	return s, nil
+}
+
+// plainVariables are taken as they are, parsedVariables are not.
+var (
+	plainVariables = []string{
+		"MUSTER_NAME", "MUSTER_TLS_CA", "MUSTER_TLS_CERT", "MUSTER_TLS_KEY", "MUSTER_TLS_SERVER_NAME",
+		"MUSTER_TOKEN_FILE", "MUSTER_CACHE_DIR", "MUSTER_REGION", "MUSTER_ZONE", "MUSTER_ADVERTISE",
+	}
+	parsedVariables = []string{"MUSTER_SERVERS", "MUSTER_TTL", "MUSTER_OVERRIDE"}
+)
+
+// settingOf is the field of a variable that is taken as it is; nil for others.
+func settingOf(s *Settings, variable string) *string {
+	switch variable {
+	case "MUSTER_NAME":
+		return &s.Name
+	case "MUSTER_TLS_CA":
+		return &s.TLSCA
+	case "MUSTER_TLS_CERT":
+		return &s.TLSCert
+	case "MUSTER_TLS_KEY":
+		return &s.TLSKey
+	case "MUSTER_TLS_SERVER_NAME":
+		return &s.TLSServerName
+	case "MUSTER_TOKEN_FILE":
+		return &s.TokenFile
+	case "MUSTER_CACHE_DIR":
+		return &s.CacheDir
+	case "MUSTER_REGION":
+		return &s.Region
+	case "MUSTER_ZONE":
+		return &s.Zone
+	case "MUSTER_ADVERTISE":
+		return &s.Advertise
+	default:
+		return nil
+	}
+}
+
+func parseServers(s *Settings, values map[string]string) error {
+	text := values["MUSTER_SERVERS"]
+	if text == "" {
+		return nil
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		server := strings.Trim(part, " ")
+		if KindOfAddress(server) != AddressDialable {
+			return variableError("MUSTER_SERVERS", text, Quote(server)+" is no host:port, such as 127.0.0.1:7070")
+		}
+		s.Servers = append(s.Servers, server)
+	}
+	return nil
+}
+
+// parseTTL reads a number and its unit, such as 15s.
+func parseTTL(s *Settings, values map[string]string) error {
+	text := values["MUSTER_TTL"]
+	if text == "" {
+		return nil
+	}
+	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz")
+	unit := map[string]uint64{"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}[text[len(digits):]]
+	n, err := parseNumber(digits)
+	if err != nil || n > longestTTLMs || n*unit < shortestTTLMs || n*unit > longestTTLMs {
+		return variableError("MUSTER_TTL", text, "use 1s to 1h: a whole number and ms, s, m or h")
+	}
+	s.TTLMs = int64(n * unit) //nolint:gosec // at most an hour
+	return nil
+}
+
+func parseOverrideVariable(s *Settings, values map[string]string) (err error) {
+	text := values["MUSTER_OVERRIDE"]
+	if s.Overrides, err = ParseOverrides(text); err != nil {
+		return variableError("MUSTER_OVERRIDE", text, err.Error())
+	}
+	return nil
+}
+
+func checkSettings(s *Settings, _ map[string]string) error {
+	switch {
+	case len(s.Name) > longestClient || !consistsOf(s.Name, isPrintable):
+		return variableError("MUSTER_NAME", s.Name, "use at most 128 printable ASCII characters")
+	case len(s.Region) > longestName:
+		return variableError("MUSTER_REGION", s.Region, "use at most 63 bytes")
+	case len(s.Zone) > longestName:
+		return variableError("MUSTER_ZONE", s.Zone, "use at most 63 bytes")
+	case s.TLSCert != "" && s.TLSKey == "":
+		return variableError("MUSTER_TLS_CERT", s.TLSCert, "set MUSTER_TLS_KEY as well")
+	case s.TLSKey != "" && s.TLSCert == "":
+		return variableError("MUSTER_TLS_KEY", s.TLSKey, "set MUSTER_TLS_CERT as well")
+	default:
+		return nil
+	}
+}
+
+func isPrintable(c byte) bool { return c >= ' ' && c <= '~' }
+
+func variableError(variable, value, problem string) error {
+	return fmt.Errorf("environment variable %s is %s: %s", variable, Quote(value), problem)
+}

@@ -1,0 +1,180 @@
+//! What environment variables say.
+
+use std::collections::BTreeMap;
+
+use crate::address::{AddressKind, kind_of_address};
+use crate::name::LONGEST_NAME;
+use crate::overrides::{Override, parse_overrides};
+use crate::quote::quote;
+use crate::semver::parse_number;
+
+/// What environment variables say. A field is empty if its variable is unset or empty; explicit
+/// options of a program win over all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Servers of the registry, `host:port` (`MUSTER_SERVERS`).
+    pub servers: Vec<String>,
+    /// The name of the client, for people (`MUSTER_NAME`).
+    pub name: String,
+    /// The TTL of leases in milliseconds (`MUSTER_TTL`); 0 if unset.
+    pub ttl_ms: i64,
+    /// The file of the authorities that sign servers' certificates (`MUSTER_TLS_CA`).
+    pub tls_ca: String,
+    /// The file of the client's certificate (`MUSTER_TLS_CERT`).
+    pub tls_cert: String,
+    /// The file of the client's key (`MUSTER_TLS_KEY`).
+    pub tls_key: String,
+    /// The name that servers' certificates must show (`MUSTER_TLS_SERVER_NAME`).
+    pub tls_server_name: String,
+    /// The file that holds the token (`MUSTER_TOKEN_FILE`).
+    pub token_file: String,
+    /// The directory that keeps views (`MUSTER_CACHE_DIR`).
+    pub cache_dir: String,
+    /// The region in which this process runs (`MUSTER_REGION`).
+    pub region: String,
+    /// The zone in which this process runs (`MUSTER_ZONE`).
+    pub zone: String,
+    /// The address or the interface under which others reach this process (`MUSTER_ADVERTISE`).
+    pub advertise: String,
+    /// Services that are replaced (`MUSTER_OVERRIDE`).
+    pub overrides: Vec<Override>,
+    /// The variables that begin with `MUSTER_` and mean nothing, sorted: most likely misspelt.
+    pub unknown: Vec<String>,
+}
+
+const VARIABLE_PREFIX: &str = "MUSTER_";
+const POD_IP: &str = "POD_IP";
+const TTL_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
+const LONGEST_CLIENT: usize = 128;
+/// The variables that are not taken as they are.
+const PARSED_VARIABLES: [&str; 3] = ["MUSTER_SERVERS", "MUSTER_TTL", "MUSTER_OVERRIDE"];
+
+impl Settings {
+    /// Reads the variables that concern a client; of one that occurs twice the last counts.
+    /// `POD_IP` stands in for `MUSTER_ADVERTISE`.
+    ///
+    /// # Errors
+    ///
+    /// The variable, its value and what is allowed.
+    pub fn parse<'a>(
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Settings, String> {
+        let mut s = Settings::default();
+        let values: BTreeMap<&str, &str> = variables.into_iter().collect();
+        for (name, value) in &values {
+            if let Some(setting) = s.setting(name) {
+                (*value).clone_into(setting);
+            } else if !PARSED_VARIABLES.contains(name)
+                && name.starts_with(VARIABLE_PREFIX)
+                && !value.is_empty()
+            {
+                s.unknown.push((*name).to_owned());
+            }
+        }
+        let value = |name| values.get(name).copied().unwrap_or_default();
+        if s.advertise.is_empty() {
+            value(POD_IP).clone_into(&mut s.advertise);
+        }
+        s.servers = servers(value("MUSTER_SERVERS"))?;
+        s.ttl_ms = ttl(value("MUSTER_TTL"))?;
+        let overrides = value("MUSTER_OVERRIDE");
+        s.overrides = parse_overrides(overrides)
+            .map_err(|problem| refuse("MUSTER_OVERRIDE", overrides, &problem))?;
+        s.check()?;
+        Ok(s)
+    }
+
+    /// The field of a variable that is taken as it is; none for others.
+    fn setting(&mut self, variable: &str) -> Option<&mut String> {
+        match variable {
+            "MUSTER_NAME" => Some(&mut self.name),
+            "MUSTER_TLS_CA" => Some(&mut self.tls_ca),
+            "MUSTER_TLS_CERT" => Some(&mut self.tls_cert),
+            "MUSTER_TLS_KEY" => Some(&mut self.tls_key),
+            "MUSTER_TLS_SERVER_NAME" => Some(&mut self.tls_server_name),
+            "MUSTER_TOKEN_FILE" => Some(&mut self.token_file),
+            "MUSTER_CACHE_DIR" => Some(&mut self.cache_dir),
+            "MUSTER_REGION" => Some(&mut self.region),
+            "MUSTER_ZONE" => Some(&mut self.zone),
+            "MUSTER_ADVERTISE" => Some(&mut self.advertise),
+            _ => None,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.name.len() > LONGEST_CLIENT || !self.name.bytes().all(is_printable) {
+            let allowed = "use at most 128 printable ASCII characters";
+            return Err(refuse("MUSTER_NAME", &self.name, allowed));
+        }
+        if self.region.len() > LONGEST_NAME {
+            return Err(refuse(
+                "MUSTER_REGION",
+                &self.region,
+                "use at most 63 bytes",
+            ));
+        }
+        if self.zone.len() > LONGEST_NAME {
+            return Err(refuse("MUSTER_ZONE", &self.zone, "use at most 63 bytes"));
+        }
+        match (self.tls_cert.as_str(), self.tls_key.as_str()) {
+            ("", "") => Ok(()),
+            (cert, "") => Err(refuse(
+                "MUSTER_TLS_CERT",
+                cert,
+                "set MUSTER_TLS_KEY as well",
+            )),
+            ("", key) => Err(refuse("MUSTER_TLS_KEY", key, "set MUSTER_TLS_CERT as well")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn servers(text: &str) -> Result<Vec<String>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut list = Vec::new();
+    for part in text.split(',') {
+        let server = part.trim_matches(' ');
+        if kind_of_address(server) != AddressKind::Dialable {
+            let problem = format!("{} is no host:port, such as 127.0.0.1:7070", quote(server));
+            return Err(refuse("MUSTER_SERVERS", text, &problem));
+        }
+        list.push(server.to_owned());
+    }
+    Ok(list)
+}
+
+/// Reads a number and its unit, such as 15s; 0 if the text is empty.
+fn ttl(text: &str) -> Result<i64, String> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let unit = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => 0,
+    };
+    let ms = parse_number(digits).unwrap_or(0).saturating_mul(unit);
+    match i64::try_from(ms) {
+        Ok(signed) if TTL_MS.contains(&ms) => Ok(signed),
+        _ => {
+            let allowed = "use 1s to 1h: a whole number and ms, s, m or h";
+            Err(refuse("MUSTER_TTL", text, allowed))
+        }
+    }
+}
+
+fn is_printable(c: u8) -> bool {
+    (b' '..=b'~').contains(&c)
+}
+
+fn refuse(variable: &str, value: &str, problem: &str) -> String {
+    format!(
+        "environment variable {variable} is {}: {problem}",
+        quote(value)
+    )
+}
