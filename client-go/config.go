@@ -2,7 +2,6 @@ package muster
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -50,7 +49,10 @@ type Config struct {
 	// empty. At most 128 bytes.
 	Name string
 	// TLS for connections to the registry; default nil, plaintext.
-	TLS *tls.Config
+	TLS *TLSConfig
+	// Token proves to the registry who calls; default nil, no token. It needs
+	// TLS, since it is never sent in plaintext.
+	Token TokenSource
 	// TTL of leases: how long the registry waits for a silent process before
 	// its instances expire. 1 s to 1 h, default 15 s, whole milliseconds.
 	TTL time.Duration
@@ -67,6 +69,8 @@ type Config struct {
 	// Dial opens connections to the registry; default TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 
+	// tls reads the files of TLS; nil without.
+	tls *tlsLoader
 	// words are random; tests replace them.
 	words     func() uint64
 	telemetry *telemetry
@@ -79,7 +83,10 @@ type Option func(*Config)
 func WithName(name string) Option { return func(c *Config) { c.Name = name } }
 
 // WithTLS sets Config.TLS.
-func WithTLS(config *tls.Config) Option { return func(c *Config) { c.TLS = config } }
+func WithTLS(config TLSConfig) Option { return func(c *Config) { c.TLS = &config } }
+
+// WithToken sets Config.Token.
+func WithToken(source TokenSource) Option { return func(c *Config) { c.Token = source } }
 
 // WithTTL sets Config.TTL.
 func WithTTL(ttl time.Duration) Option { return func(c *Config) { c.TTL = ttl } }
@@ -117,6 +124,13 @@ func newConfig(servers []string, options []Option) (Config, error) {
 		return Config{}, err
 	}
 	c.telemetry = newTelemetry(c.Observer)
+	if c.TLS != nil {
+		loader, err := newTLSLoader(*c.TLS, c.Logger)
+		if err != nil {
+			return Config{}, err
+		}
+		c.tls = loader
+	}
 	return c, nil
 }
 
@@ -138,16 +152,21 @@ func (c *Config) validate() *Error {
 		return optionError("StaleFor", c.StaleFor, "it must be longer than FreshFor, which must be positive")
 	case c.Logger == nil:
 		return optionError("Logger", "nil", "leave the option out for silence")
+	case c.Token != nil && c.TLS == nil:
+		return optionError("Token", "a token without TLS", "it is never sent in plaintext; set TLS, too")
 	case c.Dial == nil:
 		return optionError("Dial", "nil", "leave the option out for TCP")
 	}
 	return nil
 }
 
+// optionCode is the code of every error about an option.
+const optionCode = codes.InvalidArgument
+
 func notPrintable(r rune) bool { return r < ' ' || r > '~' }
 
 func optionError(name string, value any, allowed string) *Error {
-	return newError(ReasonInvalidArgument, codes.InvalidArgument, "new", name, textOption(name, value, allowed))
+	return newError(ReasonInvalidArgument, optionCode, "new", name, textOption(name, value, allowed))
 }
 
 // backoffCap is the longest delay between attempts of sessions: a third of

@@ -157,6 +157,12 @@ func noViewError(subject string, waited time.Duration, last *Error) *Error {
 // fromStatus makes an Error of what a call returned. ctx is the caller's: it
 // tells a caller that gave up from a server that reset the call.
 func fromStatus(ctx context.Context, err error, op, subject, server string) *Error {
+	var own *Error
+	if errors.As(err, &own) { // decided here, before anything was sent
+		e := *own
+		e.Op, e.Subject = op, subject
+		return &e
+	}
 	if errors.Is(err, io.EOF) {
 		err = status.Error(codes.Unavailable, "the server ended the stream")
 	}

@@ -132,7 +132,7 @@ func (s *keepaliveStream) run(choice *serverChoice) *Error {
 // sendDue sends one message for each batch of leases that are due. late is how
 // much later than wanted the keeper runs.
 func (s *keepaliveStream) sendDue(now time.Time, late time.Duration) *Error {
-	for batch := range slices.Chunk(s.keeper.takeDue(now, late), keepaliveBatch) {
+	for batch := range slices.Chunk(s.keeper.takeDue(now, late), s.server.leasesPerMessage()) {
 		s.sequence++
 		request := &musterv1.KeepAliveRequest{Sequence: s.sequence}
 		timeout := answerTimeout(batch[0].ttl)

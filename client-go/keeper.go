@@ -119,8 +119,11 @@ func (k *keeper) run() {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err == nil, choice.moving:
-			continue // nothing to renew, or a move by choice
+		case choice.moving:
+			k.allDue() // also what was left unanswered
+			continue
+		case err == nil:
+			continue // nothing to renew
 		}
 		k.unconfirmed(err)
 		delay := retries.Next(min(sessionBackoffCap(k.shortestTTL()), backoff.EndpointCap), k.client.config.words())
@@ -139,7 +142,7 @@ func (k *keeper) serve(ctx context.Context, choice *serverChoice, retries *backo
 	}
 	stream, err := openKeepalive(ctx, k, server)
 	if err != nil {
-		k.client.servers.failed(server)
+		k.client.servers.blame(server, err)
 		return err
 	}
 	defer stream.close()
@@ -148,7 +151,7 @@ func (k *keeper) serve(ctx context.Context, choice *serverChoice, retries *backo
 	retries.StreamEnded(stream.answered, time.Since(began))
 	k.client.config.telemetry.observe(StreamEnded{StreamKeepalive, server.address, resultOf(err), time.Since(began)})
 	if err != nil {
-		k.client.servers.failed(server)
+		k.client.servers.blame(server, err)
 	}
 	return err
 }
@@ -251,6 +254,8 @@ func (c *serverChoice) acquire(ctx context.Context, all *servers) (*server, *Err
 func (c *serverChoice) move(from *server, ttl time.Duration) bool {
 	for _, other := range from.all.list {
 		if last, ok := c.tried[other]; other != from && (!ok || time.Since(last) >= ttl) {
+			// Also if it turns out not to answer: it is not tried again at once.
+			c.tried[other] = time.Now()
 			from.all.failed(from)
 			c.avoid, c.moving = from, true
 			return true

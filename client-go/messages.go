@@ -84,6 +84,33 @@ func textPlaintext(server string) string {
 	return fmt.Sprintf("server %s speaks plaintext, TLS was configured", server)
 }
 
+func textWrongName(server, wanted string, names []string) string {
+	presented := "no name"
+	if len(names) > 0 {
+		presented = strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("server %s has a certificate for %s, %s was wanted", server, presented, wanted)
+}
+
+func textUnknownAuthority(server string) string {
+	return fmt.Sprintf("server %s has a certificate of an authority that is not trusted; see the CA file", server)
+}
+
+func textCertificateExpired(server string) string {
+	return fmt.Sprintf("server %s has a certificate that has expired or is not valid yet", server)
+}
+
+// textFile is for a file of an option that cannot be used.
+func textFile(option, path, why string) string {
+	return fmt.Sprintf("option %s: file %s cannot be used: %s", option, path, why)
+}
+
+func textKeepsTLS(why string) string { return why + "; the certificates from before stay in use" }
+
+func textNoToken(why string) string {
+	return fmt.Sprintf("no token to call the registry with: %s; check the token source", why)
+}
+
 func textWrongCluster(server, got, want string) string {
 	return fmt.Sprintf("server %s belongs to cluster %s, expected %s; trying others. Check the server list",
 		server, got, want)

@@ -253,7 +253,11 @@ func TestHeadersGoWithTheCallersCalls(t *testing.T) {
 }
 
 func TestHeadersAreSent(t *testing.T) {
-	ctx := withMetadata(withHeaders(context.Background(), []Header{{"traceparent", traceparent}}), "")
+	traced := withHeaders(t.Context(), []Header{{"traceparent", traceparent}})
+	ctx, _, err := callHeaders{}.prepare(traced, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	sent, _ := metadata.FromOutgoingContext(ctx)
 	if got := sent.Get("traceparent"); !slices.Equal(got, []string{traceparent}) {
 		t.Errorf("traceparent %q", got)

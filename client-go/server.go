@@ -38,6 +38,8 @@ type server struct {
 	// unset by each new dial.
 	introduced atomic.Bool
 	closed     atomic.Bool
+	// limits are what the server said of itself; nil before.
+	limits atomic.Pointer[musterv1.Limits]
 	// failed is the last attempt, if it failed. Guarded by busy.
 	failed failedAttempt
 	// cause is why the last dial or handshake failed.
@@ -105,9 +107,10 @@ func (s *server) reconnect(ctx context.Context) *Error {
 
 func (s *server) dial() (*grpc.ClientConn, *Error) {
 	creds := insecure.NewCredentials()
-	if s.all.config.TLS != nil {
-		creds = newServerTLS(s, s.all.config.TLS)
+	if s.all.config.tls != nil {
+		creds = newServerTLS(s, s.all.config.tls)
 	}
+	headers := callHeaders{s.all.config.Name, s.all.tokens}
 	conn, err := grpc.NewClient("passthrough:///"+s.address,
 		grpc.WithTransportCredentials(creds),
 		grpc.WithContextDialer(s.dialTransport),
@@ -116,11 +119,11 @@ func (s *server) dial() (*grpc.ClientConn, *Error) {
 		grpc.WithDisableServiceConfig(),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: transportKeepaliveTime, Timeout: transportKeepaliveTimeout,
+			Time: transportKeepaliveTime, Timeout: transportKeepaliveTimeout, PermitWithoutStream: true,
 		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
-		grpc.WithUnaryInterceptor(unaryMetadata(s.all.config.Name)),
-		grpc.WithStreamInterceptor(streamMetadata(s.all.config.Name)),
+		grpc.WithUnaryInterceptor(headers.unary),
+		grpc.WithStreamInterceptor(headers.stream),
 	)
 	if err != nil {
 		return nil, newError(ReasonInvalidArgument, codes.InvalidArgument, "connect", s.address, err.Error())
@@ -158,8 +161,17 @@ func (s *server) introduce(ctx context.Context, conn *grpc.ClientConn) *Error {
 	if err := s.all.checkCluster(s.address, info.GetClusterId()); err != nil {
 		return err
 	}
+	s.limits.Store(info.GetLimits())
 	s.introduced.Store(true)
 	return nil
+}
+
+// leasesPerMessage is how many leases one keepalive to the server may renew.
+func (s *server) leasesPerMessage() int {
+	if limit := s.limits.Load().GetLeasesPerKeepalive(); limit > 0 {
+		return int(min(limit, keepaliveBatch))
+	}
+	return keepaliveBatch
 }
 
 func (s *server) failedWith(cause string) { s.cause.Store(&cause) }

@@ -11,6 +11,7 @@ import (
 // for concurrent use.
 type servers struct {
 	config *Config
+	tokens *tokens
 	list   []*server
 
 	mu sync.Mutex
@@ -27,7 +28,7 @@ type servers struct {
 }
 
 func newServers(config *Config) *servers {
-	s := &servers{config: config, causes: make(map[string]string)}
+	s := &servers{config: config, tokens: newTokens(config.Token, config.Logger), causes: make(map[string]string)}
 	for _, address := range config.Servers {
 		s.list = append(s.list, newServer(address, s))
 	}
@@ -91,6 +92,14 @@ func (s *servers) failed(bad *server) {
 	defer s.mu.Unlock()
 	if s.list[s.current] == bad {
 		s.current = (s.current + 1) % len(s.list)
+	}
+}
+
+// blame moves on from a server whose stream ended badly, unless it was for the
+// credentials, which other servers refuse as well.
+func (s *servers) blame(bad *server, err *Error) {
+	if err.Reason != ReasonUnauthenticated {
+		s.failed(bad)
 	}
 }
 

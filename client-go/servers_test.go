@@ -2,7 +2,6 @@ package muster
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"strings"
 	"testing"
@@ -113,7 +112,7 @@ func TestServerOfAnotherProtocolIsAnError(t *testing.T) {
 
 func TestStory14PlaintextServer(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
-		c, err := New([]string{"a:1"}, WithDial(r.Dial), WithTLS(&tls.Config{MinVersion: tls.VersionTLS13}))
+		c, err := New([]string{"a:1"}, WithDial(r.Dial), WithTLS(TLSConfig{}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -98,7 +98,7 @@ func (s *session) register(ctx context.Context, previous *lease) *Error {
 			takeOvers++
 			request.Claim = takeOver(err)
 			continue
-		case !err.Retryable() || ctx.Err() != nil:
+		case !mayPass(err, previous != nil) || ctx.Err() != nil:
 			return err
 		case outcomeUnknown(err):
 			uncertain = sent
@@ -177,7 +177,7 @@ func (s *session) update(ctx context.Context) *Error {
 		case isLost(err):
 			s.leaseLost(held.id, err, s.client.keeper.remove(held.id), false)
 			return nil
-		case err.Retryable() || err.Reason == ReasonCancelled:
+		case mayPass(err, true) || err.Reason == ReasonCancelled:
 			return err
 		default:
 			s.refuse(version, err)
@@ -263,6 +263,12 @@ func (s *session) tryDeregister(ctx context.Context, held lease) *Error {
 		}
 		return err
 	})
+}
+
+// mayPass tells whether to go on trying. What was registered once is not given
+// up for a token that was renewed too late.
+func mayPass(err *Error, registered bool) bool {
+	return err.Retryable() || registered && err.Reason == ReasonUnauthenticated
 }
 
 // isLost tells whether an error means that the lease holds the instances no

@@ -166,8 +166,9 @@ func (s *watchStream) run() (streamEnd, *Error) {
 				return streamBroken, err
 			}
 		case err := <-s.failed:
-			s.watcher.client.servers.failed(s.server)
-			return streamBroken, s.error(err)
+			e := s.error(err)
+			s.watcher.client.servers.blame(s.server, e)
+			return streamBroken, e
 		case result := <-s.updated:
 			if err := s.tookUpdate(result); err != nil {
 				return streamBroken, err

@@ -2,15 +2,13 @@ package muster
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"net"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
 // Metadata that every call carries; docs/protocol.md names them.
@@ -19,31 +17,84 @@ const (
 	headerClient     = "muster-client"
 	headerClientName = "muster-client-name"
 	headerFeatures   = "muster-features"
+	// headerAuthorization is sent over TLS alone.
+	headerAuthorization = "authorization"
 	// features: "ack" says that this client acknowledges drains.
 	features = "ack"
 )
 
-func withMetadata(ctx context.Context, name string) context.Context {
+// callHeaders puts on every call what the registry should know of its caller.
+type callHeaders struct {
+	name   string
+	tokens *tokens
+}
+
+// prepare adds the headers, and returns the token among them. Asking a server
+// who it is needs none.
+func (h callHeaders) prepare(ctx context.Context, method string) (context.Context, string, *Error) {
 	pairs := []string{headerProtocol, protocolVersion, headerClient, "go/" + Version, headerFeatures, features}
-	if name != "" {
-		pairs = append(pairs, headerClientName, name)
+	if h.name != "" {
+		pairs = append(pairs, headerClientName, h.name)
 	}
-	for _, h := range headersOf(ctx) {
-		pairs = append(pairs, h.Name, h.Value)
+	for _, more := range headersOf(ctx) {
+		pairs = append(pairs, more.Name, more.Value)
 	}
-	return metadata.AppendToOutgoingContext(ctx, pairs...)
+	token := ""
+	if method != musterv1.ServerService_GetServerInfo_FullMethodName {
+		var err *Error
+		if token, err = h.tokens.get(ctx); err != nil {
+			return ctx, "", err
+		}
+	}
+	if token != "" {
+		pairs = append(pairs, headerAuthorization, "Bearer "+token)
+	}
+	return metadata.AppendToOutgoingContext(ctx, pairs...), token, nil
 }
 
-func unaryMetadata(name string) grpc.UnaryClientInterceptor {
-	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		return invoke(withMetadata(ctx, name), method, req, reply, cc, opts...)
+// unary makes a call; one whose token was refused is repeated once with a new
+// one.
+func (h callHeaders) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	for repeated := false; ; repeated = true {
+		prepared, token, failed := h.prepare(ctx, method)
+		if failed != nil {
+			return failed
+		}
+		err := invoke(prepared, method, req, reply, cc, opts...)
+		if status.Code(err) != codes.Unauthenticated || !h.tokens.reject(token) || repeated {
+			return err
+		}
 	}
 }
 
-func streamMetadata(name string) grpc.StreamClientInterceptor {
-	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-		return open(withMetadata(ctx, name), desc, cc, method, opts...)
+// stream opens a stream. One that ends because its token was refused drops the
+// token, so that the next stream has a new one.
+func (h callHeaders) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	ctx, token, failed := h.prepare(ctx, method)
+	if failed != nil {
+		return nil, failed
 	}
+	stream, err := open(ctx, desc, cc, method, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return tokenStream{stream, h.tokens, token}, nil
+}
+
+// tokenStream is a stream that was opened with a token.
+type tokenStream struct {
+	grpc.ClientStream
+	tokens *tokens
+	token  string
+}
+
+// RecvMsg implements grpc.ClientStream.
+func (s tokenStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if status.Code(err) == codes.Unauthenticated {
+		s.tokens.reject(s.token)
+	}
+	return err
 }
 
 // droppedConnection stands in for a connection that was closed between being
@@ -62,39 +113,4 @@ func (d droppedConnection) NewStream(context.Context, *grpc.StreamDesc, string, 
 
 func (d droppedConnection) err() error {
 	return status.Error(codes.Unavailable, "the connection to "+d.address+" was lost")
-}
-
-// serverTLS is TLS that keeps why a handshake failed.
-type serverTLS struct {
-	credentials.TransportCredentials
-	server *server
-}
-
-func newServerTLS(s *server, config *tls.Config) credentials.TransportCredentials {
-	config = config.Clone()
-	if config.ServerName == "" {
-		if name, _, err := net.SplitHostPort(s.address); err == nil {
-			config.ServerName = name
-		}
-	}
-	return &serverTLS{credentials.NewTLS(config), s}
-}
-
-// ClientHandshake implements credentials.TransportCredentials.
-func (t *serverTLS) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := t.TransportCredentials.ClientHandshake(ctx, authority, raw)
-	if err != nil {
-		var plaintext tls.RecordHeaderError
-		if errors.As(err, &plaintext) {
-			t.server.failedWith(textPlaintext(t.server.address))
-		} else {
-			t.server.failedWith(err.Error())
-		}
-	}
-	return conn, info, err
-}
-
-// Clone implements credentials.TransportCredentials.
-func (t *serverTLS) Clone() credentials.TransportCredentials {
-	return &serverTLS{t.TransportCredentials.Clone(), t.server}
 }

@@ -325,7 +325,7 @@ func (w *watcher) checkEpoch(s *server, opened *musterv1.Opened) *Error {
 func (w *watcher) notOpened(s *server, cores []*core, err *Error) *Error {
 	switch {
 	case !refusal(err):
-		w.client.servers.failed(s)
+		w.client.servers.blame(s, err)
 		return err
 	case len(cores) > 1:
 		w.oneByOne = true

@@ -92,15 +92,25 @@ impl Shared {
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
         let lane = self.servers.acquire(None).await?;
-        match attempt(lane.clone(), deadline).await {
-            Ok(response) => Ok(response.into_inner()),
-            Err(status) => {
-                let e = lane.error(status, what.op, what.subject);
-                if e.is_elsewhere() {
-                    self.servers.failed(lane.index());
-                }
-                Err(e)
+        let mut repeated = false;
+        loop {
+            let status = match attempt(lane.clone(), deadline).await {
+                Ok(response) => return Ok(response.into_inner()),
+                Err(status) => status,
+            };
+            let e = lane.error(status, what.op, what.subject);
+            if e.is_elsewhere() {
+                self.servers.failed(lane.index());
             }
+            // A token that the server refused was dropped: once more, with a new one.
+            let again = e.reason() == Reason::Unauthenticated
+                && e.server().is_some()
+                && self.config.tokens.is_some()
+                && !repeated;
+            if !again {
+                return Err(e);
+            }
+            repeated = true;
         }
     }
 

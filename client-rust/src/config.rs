@@ -9,14 +9,16 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-#[cfg(feature = "tls-ring")]
-use tokio_rustls::rustls;
 
 use crate::backoff;
 use crate::client::Client;
 use crate::error::{Error, Reason};
 use crate::freshness::Ages;
 use crate::messages;
+#[cfg(feature = "tls-ring")]
+use crate::tls::{TlsConfig, TlsLoader};
+use crate::token::TokenSource;
+use crate::tokens::Tokens;
 
 /// The release of this library, sent with every call.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -67,7 +69,8 @@ pub(crate) struct Config {
     /// What ages of views mean.
     pub(crate) ages: Ages,
     #[cfg(feature = "tls-ring")]
-    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
+    pub(crate) tls: Option<Arc<TlsLoader>>,
+    pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) dial: Dial,
     pub(crate) words: Words,
 }
@@ -123,6 +126,13 @@ impl Config {
                 "use 1s to 1h in whole milliseconds",
             ));
         }
+        if self.tokens.is_some() && !self.is_encrypted() {
+            return invalid(messages::option(
+                "token",
+                "a token without TLS",
+                "it is never sent in plaintext; set tls, too",
+            ));
+        }
         let Ages {
             stale_ms,
             expired_ms,
@@ -154,6 +164,8 @@ fn tcp(address: String) -> BoxFuture<'static, io::Result<Box<dyn Transport>>> {
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder {
     config: Config,
+    #[cfg(feature = "tls-ring")]
+    tls: Option<TlsConfig>,
 }
 
 impl ClientBuilder {
@@ -166,9 +178,12 @@ impl ClientBuilder {
                 ages: Ages::default(),
                 #[cfg(feature = "tls-ring")]
                 tls: None,
+                tokens: None,
                 dial: Arc::new(tcp),
                 words: Arc::new(|| fastrand::u64(..)),
             },
+            #[cfg(feature = "tls-ring")]
+            tls: None,
         }
     }
 
@@ -197,12 +212,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Encrypts connections to the registry. Default plaintext. The server's certificate must carry
-    /// the host that the server is listed by; ALPN is set to HTTP/2.
+    /// Encrypts connections to the registry. Default plaintext.
     #[cfg(feature = "tls-ring")]
-    pub fn tls(mut self, mut config: rustls::ClientConfig) -> Self {
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        self.config.tls = Some(Arc::new(config));
+    pub fn tls(mut self, config: impl Into<TlsConfig>) -> Self {
+        self.tls = Some(config.into());
+        self
+    }
+
+    /// Sets where tokens come from, which prove to the registry who calls. Default none. It needs
+    /// TLS, since a token is never sent in plaintext.
+    pub fn token(mut self, source: impl TokenSource + 'static) -> Self {
+        self.config.tokens = Some(Arc::new(Tokens::new(Arc::new(source))));
         self
     }
 
@@ -233,13 +253,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Makes the client. It does no I/O: a registry that is down is found out by the first call
+    /// Makes the client. It reads the files of TLS and does no other I/O: a registry that is down is found out by the first call
     /// that needs it.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if a setting is wrong, or if this is not called within a tokio runtime,
     /// on which the client's tasks run.
-    pub fn build(self) -> Result<Client, Error> {
+    #[cfg_attr(not(feature = "tls-ring"), allow(unused_mut, reason = "for TLS alone"))]
+    pub fn build(mut self) -> Result<Client, Error> {
+        #[cfg(feature = "tls-ring")]
+        if let Some(tls) = self.tls {
+            self.config.tls = Some(Arc::new(TlsLoader::new(tls)?));
+        }
         self.config.validate()?;
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::new(

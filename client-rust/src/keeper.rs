@@ -290,7 +290,7 @@ async fn serve(
     retries.stream_ended(stream.was_answered(), began.elapsed());
     match &result {
         Ok(_) => stream.half_close().await,
-        Err(_) => shared.servers.failed(lane.index()),
+        Err(e) => shared.servers.blame(lane.index(), e),
     }
     result
 }

@@ -102,6 +102,8 @@ mod stream_calls;
 mod subscription;
 #[cfg(feature = "tls-ring")]
 mod tls;
+mod token;
+mod tokens;
 mod transport;
 mod update;
 mod validate;
@@ -139,5 +141,8 @@ pub use selector::Selector;
 pub use spec::{EndpointSpec, InstanceSpec};
 pub use stats::Stats;
 pub use subscription::{Picker, Subscription, Updates};
+#[cfg(feature = "tls-ring")]
+pub use tls::TlsConfig;
+pub use token::{FixedToken, Token, TokenFile, TokenSource};
 pub use update::{RemovedInstance, Update};
 pub use view::{Source, View};

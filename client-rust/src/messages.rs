@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::drain::DrainReport;
-use crate::error::Error;
+use crate::error::{Error, Reason};
 
 /// A duration as people read it: `38ms`, `1.9s`, `41s`, `2m05s`, `3h12m`.
 pub(crate) fn duration(d: Duration) -> String {
@@ -219,6 +219,48 @@ pub(crate) fn plaintext(server: &str) -> String {
     format!("server {server} speaks plaintext, TLS was configured")
 }
 
+/// A server whose certificate is for other names.
+#[cfg(feature = "tls-ring")]
+pub(crate) fn wrong_name(server: &str, wanted: &str, names: &[String]) -> String {
+    let presented = if names.is_empty() {
+        "no name".to_owned()
+    } else {
+        names.join(", ")
+    };
+    format!("server {server} has a certificate for {presented}, {wanted} was wanted")
+}
+
+/// A server whose certificate nobody trusted has signed.
+#[cfg(feature = "tls-ring")]
+pub(crate) fn unknown_authority(server: &str) -> String {
+    format!(
+        "server {server} has a certificate of an authority that is not trusted; see the CA file"
+    )
+}
+
+/// A server whose certificate is too old, or too new.
+#[cfg(feature = "tls-ring")]
+pub(crate) fn certificate_expired(server: &str) -> String {
+    format!("server {server} has a certificate that has expired or is not valid yet")
+}
+
+/// A file of a setting that cannot be used.
+#[cfg(feature = "tls-ring")]
+pub(crate) fn file(option: &str, path: &str, why: &str) -> String {
+    format!("option {option}: file {path} cannot be used: {why}")
+}
+
+/// Renewed files that cannot be used.
+#[cfg(feature = "tls-ring")]
+pub(crate) fn keeps_tls(why: &str) -> String {
+    format!("{why}; the certificates from before stay in use")
+}
+
+/// A token source that failed.
+pub(crate) fn no_token(why: &str) -> String {
+    format!("no token to call the registry with: {why}; check the token source")
+}
+
 /// A server that speaks another protocol.
 pub(crate) fn protocol_not_served(server: &str, oldest: u32, newest: u32, ours: u32) -> String {
     format!(
@@ -230,6 +272,11 @@ pub(crate) fn protocol_not_served(server: &str, oldest: u32, newest: u32, ours: 
 /// A setting of the client that is wrong.
 pub(crate) fn option(name: &str, value: &str, allowed: &str) -> String {
     format!("option {name}: {value} is not allowed; {allowed}")
+}
+
+/// The error of a setting that is wrong.
+pub(crate) fn option_error(name: &str, value: &str, allowed: &str) -> Error {
+    Error::new(Reason::InvalidArgument, option(name, value, allowed))
 }
 
 /// What a server said, or what became of the connection to it.
@@ -318,7 +365,6 @@ fn what(op: &str, subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Reason;
     use crate::drain::{DrainResult, DrainWatcher};
 
     #[test]

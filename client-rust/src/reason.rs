@@ -184,7 +184,7 @@ reasons! {
     /// Too many requests.
     Overloaded = 29, "OVERLOADED", ResourceExhausted, Later;
     /// Credentials are missing or wrong.
-    Unauthenticated = 30, "UNAUTHENTICATED", Unauthenticated, Later;
+    Unauthenticated = 30, "UNAUTHENTICATED", Unauthenticated, No;
     /// This client may not do this.
     Forbidden = 31, "FORBIDDEN", PermissionDenied, No;
     /// A defect of the server. Please report it.

@@ -212,6 +212,14 @@ impl Servers {
         }
     }
 
+    /// Moves on from a server whose stream ended badly, unless it was for the credentials, which
+    /// other servers refuse as well.
+    pub(crate) fn blame(&self, index: usize, e: &Error) {
+        if e.reason() != Reason::Unauthenticated {
+            self.failed(index);
+        }
+    }
+
     /// Counts the failures of one round and makes the error of the outage.
     fn outage(&self, causes: &[(String, String)], began: Instant) -> Error {
         let mut state = self.lock();

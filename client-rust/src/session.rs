@@ -115,7 +115,7 @@ impl Session {
                 message.claim = Some(take_over(&e));
                 continue;
             }
-            if !e.is_retryable() {
+            if !may_pass(&e, previous.is_some()) {
                 return Err(e);
             }
             if outcome_unknown(&e) {
@@ -218,7 +218,7 @@ impl Session {
                     self.lease_lost(&lease.id, e, confirmed, false);
                     return Ok(());
                 }
-                Err(e) if e.is_retryable() || e.reason() == Reason::Cancelled => return Err(e),
+                Err(e) if may_pass(&e, true) || e.reason() == Reason::Cancelled => return Err(e),
                 Err(e) => {
                     self.refuse(version, e);
                     return Ok(());
@@ -352,6 +352,12 @@ impl Session {
         shared.wrote(Position::new(response.epoch, response.revision));
         Ok(())
     }
+}
+
+/// Whether to go on trying. What was registered once is not given up for a token that was renewed
+/// too late.
+fn may_pass(e: &Error, registered: bool) -> bool {
+    e.is_retryable() || registered && e.reason() == Reason::Unauthenticated
 }
 
 /// Whether an error means that the lease holds the instances no longer.

@@ -82,6 +82,9 @@ fn details(status: &Status) -> Details {
 
 /// The error of a call to `server` that was answered with, or broke with, this status.
 pub(crate) fn error(status: Status, op: &str, subject: &str, server: &str) -> Error {
+    if let Some(own) = own(&status) {
+        return own.clone();
+    }
     let found = details(&status);
     let broken = is_transport(&status);
     let (reason, code) = match found.reason {
@@ -118,9 +121,14 @@ fn without_reason(code: Code) -> (Reason, Code) {
     }
 }
 
+/// What this client decided before anything was sent.
+fn own(status: &Status) -> Option<&Error> {
+    status.source()?.downcast_ref::<Error>()
+}
+
 /// Whether the connection, and not the server's program, ended the call.
 pub(crate) fn is_transport(status: &Status) -> bool {
-    status.source().is_some()
+    status.source().is_some() && own(status).is_none()
 }
 
 /// Whether the server said, or may have said, nothing about the outcome of a write.

@@ -209,8 +209,9 @@ impl WatchStream {
         let frame = match frame.unwrap_or_else(|| Err(ended())) {
             Ok(frame) => frame,
             Err(status) => {
-                watch.shared.servers.failed(self.lane.index());
-                return Err(self.lane.error(status, "watch", ""));
+                let e = self.lane.error(status, "watch", "");
+                watch.shared.servers.blame(self.lane.index(), &e);
+                return Err(e);
             }
         };
         self.delivered = true;

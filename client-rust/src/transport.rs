@@ -1,5 +1,6 @@
 //! One connection to one registry server.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body::Frame;
 use hyper_util::rt::TokioIo;
@@ -22,7 +24,12 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::config::{self, Config, Transport};
 use crate::schedule::LEASES_PER_MESSAGE;
+use crate::tokens::Tokens;
 
+/// The call that asks a server who it is, which needs no token.
+const HELLO: &str = "/muster.v1.ServerService/GetServerInfo";
+/// The gRPC code, as it travels.
+const UNAUTHENTICATED: &str = "16";
 const DETAILS: &str = "grpc-status-details-bin";
 
 /// A connection to a registry server that carries any number of calls. It is never made anew: once
@@ -32,6 +39,7 @@ const DETAILS: &str = "grpc-status-details-bin";
 pub(crate) struct Connection {
     channel: Channel,
     headers: Arc<Vec<(HeaderName, HeaderValue)>>,
+    tokens: Option<Arc<Tokens>>,
     broken: Arc<AtomicBool>,
     /// Leases that the server takes in one keepalive, once it said so.
     leases: Arc<AtomicUsize>,
@@ -49,6 +57,7 @@ impl Connection {
         Ok(Connection {
             channel,
             headers: Arc::new(headers(config)),
+            tokens: config.tokens.clone(),
             broken: Arc::default(),
             leases: Arc::new(AtomicUsize::new(LEASES_PER_MESSAGE)),
         })
@@ -160,30 +169,64 @@ impl Service<Uri> for Once {
 
 impl Service<http::Request<Body>> for Connection {
     type Response = http::Response<CleanBody>;
-    type Error = tonic::transport::Error;
-    type Future =
-        Pin<Box<dyn Future<Output = Result<Self::Response, tonic::transport::Error>> + Send>>;
+    type Error = Box<dyn StdError + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.channel.poll_ready(cx)
+        self.channel.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         for (name, value) in self.headers.iter() {
             request.headers_mut().insert(name.clone(), value.clone());
         }
-        let response = self.channel.call(request);
+        let tokens = self
+            .tokens
+            .clone()
+            .filter(|_| request.uri().path() != HELLO);
+        // The one that was polled to be ready; the clone is for the next call.
+        let next = self.channel.clone();
+        let mut channel = std::mem::replace(&mut self.channel, next);
         Box::pin(async move {
-            let mut response = response.await?;
+            let mut token = None;
+            if let Some(tokens) = tokens {
+                let value = tokens.get().await?;
+                let header = HeaderValue::from_str(&format!("Bearer {value}"))?;
+                request.headers_mut().insert(AUTHORIZATION, header);
+                token = Some(SentToken { tokens, value });
+            }
+            let mut response = channel.call(request).await?;
+            if let Some(token) = &token {
+                token.look(response.headers());
+            }
             clean(response.headers_mut());
-            Ok(response.map(|body| CleanBody { body }))
+            Ok(response.map(|body| CleanBody { body, token }))
         })
+    }
+}
+
+/// The token that a call was made with.
+struct SentToken {
+    tokens: Arc<Tokens>,
+    value: String,
+}
+
+impl SentToken {
+    /// Drops the token if the server refused it, so that the next call has a new one.
+    fn look(&self, headers: &HeaderMap) {
+        if headers
+            .get("grpc-status")
+            .is_some_and(|s| s == UNAUTHENTICATED)
+        {
+            self.tokens.reject(&self.value);
+        }
     }
 }
 
 /// A body whose trailers tonic can read: it panics on status details that are not base64.
 pub(crate) struct CleanBody {
     body: Body,
+    token: Option<SentToken>,
 }
 
 impl HttpBody for CleanBody {
@@ -198,6 +241,9 @@ impl HttpBody for CleanBody {
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
+            if let Some(token) = &self.token {
+                token.look(trailers);
+            }
             clean(trailers);
         }
         Poll::Ready(frame)

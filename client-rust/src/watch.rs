@@ -228,7 +228,7 @@ impl Watch {
     /// they are asked for one by one.
     fn not_opened(&mut self, lane: &Lane, ids: &[u32], e: Error) -> Result<(), Error> {
         if !is_refusal(&e) {
-            self.shared.servers.failed(lane.index());
+            self.shared.servers.blame(lane.index(), &e);
             return Err(e);
         }
         match ids {

@@ -6,6 +6,7 @@ package fakeregistry
 
 import (
 	"cmp"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -40,6 +41,11 @@ type Registry struct {
 	OnWatch func(address string, req *musterv1.WatchRequest) Script
 	// OnUpdateWatch refuses by an error.
 	OnUpdateWatch func(*musterv1.UpdateWatchRequest) error
+	// TLS that servers which start from now on speak; nil is plaintext.
+	TLS *tls.Config
+	// OnAuth sees the authorization of every call but GetServerInfo, and refuses
+	// by an error.
+	OnAuth func(authorization string) error
 	// EditFrame changes frames on their way; false drops them.
 	EditFrame func(*musterv1.WatchResponse) bool
 

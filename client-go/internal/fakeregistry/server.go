@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/test/bufconn"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -53,7 +56,7 @@ func (s *Server) Start() {
 		return
 	}
 	s.listener = bufconn.Listen(1 << 20)
-	s.grpc = grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}))
+	s.grpc = grpc.NewServer(s.options()...)
 	s.served, s.stop = make(chan struct{}), make(chan struct{})
 	s.began.Store(time.Now().UnixNano())
 	musterv1.RegisterRegistrationServiceServer(s.grpc, registrations{server: s})
@@ -63,6 +66,36 @@ func (s *Server) Start() {
 		defer close(served)
 		_ = g.Serve(l) // ends by Stop
 	}(s.grpc, s.listener, s.served)
+}
+
+func (s *Server) options() []grpc.ServerOption {
+	options := []grpc.ServerOption{
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, call *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			if err := s.registry.authorize(ctx, call.FullMethod); err != nil {
+				return nil, err
+			}
+			return handle(ctx, req)
+		}),
+		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, call *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+			if err := s.registry.authorize(stream.Context(), call.FullMethod); err != nil {
+				return err
+			}
+			return handle(srv, stream)
+		}),
+	}
+	if s.registry.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.registry.TLS)))
+	}
+	return options
+}
+
+func (r *Registry) authorize(ctx context.Context, method string) error {
+	if r.OnAuth == nil || method == musterv1.ServerService_GetServerInfo_FullMethodName {
+		return nil
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	return r.OnAuth(strings.Join(md.Get("authorization"), ","))
 }
 
 // Stop kills the server: connections break, new ones are refused.

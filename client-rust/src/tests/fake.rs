@@ -92,6 +92,11 @@ pub(crate) struct State {
     pub(crate) protocols: (u32, u32),
     pub(crate) limits: Option<v1::Limits>,
     pub(crate) metadata: Vec<(String, String)>,
+    /// The tokens that are accepted; none for all callers. GetServerInfo needs none.
+    pub(crate) accepted: Option<String>,
+    /// What servers speak TLS with from now on.
+    #[cfg(feature = "tls-ring")]
+    pub(crate) tls: Option<Arc<tokio_rustls::rustls::ServerConfig>>,
     /// The weight that was registered or updated last.
     pub(crate) weight: Option<u32>,
     registering: usize,
@@ -292,11 +297,40 @@ impl Fake {
 }
 
 async fn serve(wire: super::fake_network::Wire, shared: Arc<Shared>, index: usize) {
+    #[cfg(feature = "tls-ring")]
+    let wire = {
+        let tls = shared.lock().tls.clone();
+        match tls {
+            None => wire,
+            Some(tls) => match super::tls::decrypted(wire, tls).await {
+                Ok(wire) => wire,
+                Err(_) => return, // the client tells why
+            },
+        }
+    };
+    let authority = shared.clone();
+    let authorize = move |request: tonic::Request<()>| {
+        let Some(accepted) = authority.lock().accepted.clone() else {
+            return Ok(request);
+        };
+        let sent = request.metadata().get("authorization");
+        if sent.is_some_and(|s| s == format!("Bearer {accepted}").as_str()) {
+            return Ok(request);
+        }
+        let code = tonic::Code::Unauthenticated;
+        Err(status_of(code, "UNAUTHENTICATED", &[], None))
+    };
     let service = super::fake_services::FakeServer { shared, index };
     let incoming = futures_util::stream::iter([Ok::<_, io::Error>(wire)]);
     let result = Server::builder()
-        .add_service(RegistrationServiceServer::new(service.clone()))
-        .add_service(DiscoveryServiceServer::new(service.clone()))
+        .add_service(RegistrationServiceServer::with_interceptor(
+            service.clone(),
+            authorize.clone(),
+        ))
+        .add_service(DiscoveryServiceServer::with_interceptor(
+            service.clone(),
+            authorize,
+        ))
         .add_service(ServerServiceServer::new(service))
         .serve_with_incoming(incoming.chain(futures_util::stream::pending()))
         .await;

@@ -75,6 +75,15 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// What comes out of a wire that carried something else, such as TLS, and is cut with it.
+    #[cfg(feature = "tls-ring")]
+    pub(crate) fn inner(io: DuplexStream) -> Wire {
+        Wire {
+            io,
+            cut: Box::pin(CancellationToken::new().cancelled_owned()),
+        }
+    }
+
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.cut.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::ConnectionReset.into()),

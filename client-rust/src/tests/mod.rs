@@ -18,6 +18,10 @@ mod serve;
 mod servers;
 mod setters;
 mod subscription;
+#[cfg(feature = "tls-ring")]
+mod tls;
+#[cfg(feature = "tls-ring")]
+mod token;
 mod vectors;
 mod watch;
 mod watch_trouble;

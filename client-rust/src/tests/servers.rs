@@ -23,7 +23,7 @@ fn lookups(w: &What) -> Option<v1::LookupRequest> {
 }
 
 /// What a server answers of a model.
-fn answer(m: &Model) -> v1::LookupResponse {
+pub(crate) fn answer(m: &Model) -> v1::LookupResponse {
     v1::LookupResponse {
         header: Some(m.header()),
         instances: m.instances.values().cloned().collect(),
