@@ -10,16 +10,24 @@
 
 pub mod address;
 pub mod backoff;
+pub mod budget;
 pub mod cache_age;
 pub mod cache_file;
 pub mod cache_room;
+pub mod codes;
+pub mod connection;
+pub mod elapsed;
 pub mod environment;
+pub mod errors;
 pub mod maglev;
 mod name;
+pub mod outcome;
+pub mod outlier;
 pub mod overrides;
 pub mod pick;
 pub mod quote;
 pub mod random;
+pub mod retry;
 pub mod semver;
 pub mod semver_range;
 pub mod slot_key;

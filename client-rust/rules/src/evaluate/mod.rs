@@ -4,11 +4,16 @@
 mod cache_age;
 mod cache_file;
 mod cache_room;
+mod code;
+mod connection;
 mod environment;
+mod errors;
 mod hex;
 mod maglev;
+mod outlier;
 mod pick;
 mod random;
+mod retry;
 mod semver;
 mod target;
 mod text;
@@ -17,6 +22,7 @@ mod usable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use code::CodeName;
 pub(crate) use hex::Hex;
 pub(crate) use text::Text;
 
@@ -25,13 +31,19 @@ type Evaluate = fn(&str) -> Result<String, serde_json::Error>;
 /// One entry for each rule, by the name that vectors use; sorted.
 const TABLE: &[(&str, Evaluate)] = &[
     ("address", target::address),
+    ("budget", retry::budget),
     ("cache_age", cache_age::cache_age),
     ("cache_file", cache_file::cache_file),
     ("cache_room", cache_room::cache_room),
+    ("connection", connection::connection),
     ("environment", environment::environment),
+    ("errors", errors::errors),
     ("maglev", maglev::maglev),
+    ("outcome", outlier::outcome),
+    ("outlier", outlier::outlier),
     ("pick", pick::pick),
     ("random", random::random),
+    ("retry", retry::retry),
     ("semver", semver::semver),
     ("semver_order", semver::semver_order),
     ("target", target::target),
