@@ -2,7 +2,9 @@ package muster
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,6 +18,8 @@ type Client struct {
 	servers *servers
 	keeper  *keeper
 	watcher *watcher
+	// cache is nil without Config.CacheDir.
+	cache *diskCache
 
 	// ctx ends when Close has taken back what it could.
 	ctx    context.Context
@@ -35,7 +39,7 @@ type Client struct {
 }
 
 // New makes a client of the registry whose servers are given as host:port. It
-// validates and does no I/O: a registry that is down is found out by the
+// validates and talks to nobody: a registry that is down is found out by the
 // first call that needs it. The error is INVALID_ARGUMENT.
 func New(servers []string, options ...Option) (*Client, error) {
 	config, err := newConfig(servers, options)
@@ -51,7 +55,26 @@ func New(servers []string, options ...Option) (*Client, error) {
 	c.servers = newServers(&c.config)
 	c.keeper = newKeeper(c)
 	c.watcher = newWatcher(c)
+	if err := c.openCache(); err != nil {
+		return nil, err
+	}
 	return c, nil
+}
+
+// openCache opens the directory for views, if there is to be one.
+func (c *Client) openCache() error {
+	if c.config.CacheDir == "" {
+		return nil
+	}
+	files, err := c.config.openCache(c.config.CacheDir)
+	if err != nil {
+		e := optionError("CacheDir", strconv.Quote(c.config.CacheDir),
+			fmt.Sprintf("it cannot be written to (%v); name a directory that this process may write", err))
+		e.cause = err
+		return e
+	}
+	c.cache = newDiskCache(c, files)
+	return nil
 }
 
 // Ready waits until a server of the list answers. The error is NO_SERVER, with
@@ -119,6 +142,7 @@ func (c *Client) Close() error {
 
 func (c *Client) close() {
 	defer close(c.closeDone)
+	began := time.Now()
 	deadline := time.AfterFunc(closeTimeout, c.cancel)
 	defer deadline.Stop()
 	c.mu.Lock()
@@ -138,6 +162,7 @@ func (c *Client) close() {
 	c.keeper.close()
 	c.cancel()
 	c.tasks.Wait()
+	c.cache.close(began)
 	c.servers.close()
 }
 

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,6 +63,10 @@ type Config struct {
 	// StaleFor is the age up to which a view is STALE, EXPIRED beyond;
 	// default 10 min. An expired view is still served.
 	StaleFor time.Duration
+	// CacheDir is an absolute path of a directory in which the last verified
+	// view of each selector is kept, so that the process can start while no
+	// registry answers; default empty, none. It is made if it is not there.
+	CacheDir string
 	// Logger for what operators should know; default silent. Leases appear in
 	// it by their first four characters.
 	Logger *slog.Logger
@@ -74,6 +80,9 @@ type Config struct {
 	// words are random; tests replace them.
 	words     func() uint64
 	telemetry *telemetry
+	// cached: a CacheDir was asked for. openCache opens it; tests replace it.
+	cached    bool
+	openCache func(path string) (cacheFiles, error)
 }
 
 // Option changes one setting of a Config.
@@ -96,6 +105,9 @@ func WithFreshness(freshFor, staleFor time.Duration) Option {
 	return func(c *Config) { c.FreshFor, c.StaleFor = freshFor, staleFor }
 }
 
+// WithCacheDir sets Config.CacheDir.
+func WithCacheDir(path string) Option { return func(c *Config) { c.CacheDir, c.cached = path, true } }
+
 // WithLogger sets Config.Logger.
 func WithLogger(logger *slog.Logger) Option { return func(c *Config) { c.Logger = logger } }
 
@@ -115,7 +127,8 @@ func newConfig(servers []string, options []Option) (Config, error) {
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		},
-		words: rand.Uint64,
+		words:     rand.Uint64,
+		openCache: openCacheDir,
 	}
 	for _, o := range options {
 		o(&c)
@@ -150,6 +163,8 @@ func (c *Config) validate() *Error {
 		return optionError("TTL", exactly(c.TTL), "use 1s to 1h in whole milliseconds")
 	case c.FreshFor <= 0 || c.StaleFor <= c.FreshFor:
 		return optionError("StaleFor", c.StaleFor, "it must be longer than FreshFor, which must be positive")
+	case (c.cached || c.CacheDir != "") && !filepath.IsAbs(c.CacheDir):
+		return optionError("CacheDir", strconv.Quote(c.CacheDir), "use an absolute path, or leave the option out for no cache")
 	case c.Logger == nil:
 		return optionError("Logger", "nil", "leave the option out for silence")
 	case c.Token != nil && c.TLS == nil:

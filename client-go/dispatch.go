@@ -144,6 +144,7 @@ func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, done applied, tim
 	})
 	s.watcher.client.config.telemetry.viewPublished()
 	s.tell(k, done.cause)
+	s.watcher.client.cache.offer(k.key, k.view.Load())
 }
 
 // tell tells of the update that a core's view took over.
@@ -190,7 +191,7 @@ func (s *watchStream) noteIsolated(now bool) {
 
 // lostStream tells readers that the view comes from memory now.
 func (k *core) lostStream() {
-	if k.view.Load().source != SourceMemory {
+	if k.view.Load().source == SourceRegistry {
 		k.publish(func(v *View) { v.source = SourceMemory })
 	}
 }

@@ -53,7 +53,11 @@ func (c *Client) Lookup(ctx context.Context, selector Selector, options ...Looku
 		return nil, err
 	}
 	v, err := c.viewOf(selector, response)
-	return v, err.orNil()
+	if err != nil {
+		return nil, err
+	}
+	c.cache.offer(selector.key(), v)
+	return v, nil
 }
 
 func (c *Client) lookup(ctx context.Context, selector Selector, request *musterv1.LookupRequest) (response *musterv1.LookupResponse, err *Error) {

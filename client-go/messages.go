@@ -144,6 +144,14 @@ func textServerError(op, subject, server, message string) string {
 	return fmt.Sprintf("%s: server %s: %s", what, server, message)
 }
 
+func textCacheFailed(dir string, err error) string {
+	return fmt.Sprintf("cache %s: %v; views are not kept on disk until that passes", dir, err)
+}
+
+func textCacheSetAside(dir, file, aside, why string) string {
+	return fmt.Sprintf("cache %s: %s cannot be used (%s); set aside as %s", dir, file, why, aside)
+}
+
 func textClosed(object string) string { return object + " is closed" }
 
 func textWhyEnded(reason Reason) string {

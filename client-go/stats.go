@@ -13,7 +13,7 @@ type counters struct {
 	frames, digestMismatches, violations, unverifiedViews   atomic.Uint64
 	epochRegressions, historiesLost                         atomic.Uint64
 	keepalives, unconfirmedLeases, lostLeases               atomic.Uint64
-	reregistrations, drains                                 atomic.Uint64
+	reregistrations, drains, cacheErrors                    atomic.Uint64
 	rpcs, rpcFailures, pickFailures, ejections, panicEvents atomic.Uint64
 }
 
@@ -59,6 +59,8 @@ type Stats struct {
 	Reregistrations uint64
 	// Drains that ended, by a report or an error.
 	Drains uint64
+	// CacheErrors are files of the disk cache that could not be written or read.
+	CacheErrors uint64
 	// RPCs of channels that ended.
 	RPCs uint64
 	// RPCFailures are those of them that did not end OK.
@@ -92,7 +94,8 @@ func (c *Client) Stats() Stats {
 		HistoriesLost: n.historiesLost.Load(),
 		Keepalives:    n.keepalives.Load(), UnconfirmedLeases: n.unconfirmedLeases.Load(), LostLeases: n.lostLeases.Load(),
 		Reregistrations: n.reregistrations.Load(), Drains: n.drains.Load(),
-		RPCs: n.rpcs.Load(), RPCFailures: n.rpcFailures.Load(), PickFailures: n.pickFailures.Load(),
+		CacheErrors: n.cacheErrors.Load(),
+		RPCs:        n.rpcs.Load(), RPCFailures: n.rpcFailures.Load(), PickFailures: n.pickFailures.Load(),
 		Ejections: n.ejections.Load(), Panics: n.panicEvents.Load(),
 	}
 	for _, k := range c.watcher.wanted() {

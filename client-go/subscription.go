@@ -17,6 +17,9 @@ type core struct {
 	clock    clientClock
 	view     atomic.Pointer[View]
 
+	// diskCluster is the cluster of the position that frames have from disk,
+	// until it was compared with the registry's. Of the watch stream alone.
+	diskCluster *string
 	// frames and forbidden are the watch stream's own.
 	frames frameState
 	// update is what the chunks so far say of an update that is not complete.
@@ -43,6 +46,12 @@ func newCore(id uint32, selector Selector, c *Client) *core {
 	}
 	k.view.Store(newView(selector, k.config, k.clock))
 	return k
+}
+
+// begin makes what was found on disk the first view, before anybody has the core.
+func (k *core) begin(d *diskView) {
+	k.frames, k.forbidden, k.diskCluster = d.frames, d.forbidden, &d.clusterID
+	d.show(k.view.Load())
 }
 
 // publish makes the next view by an edit of the present one, and tells whoever
@@ -102,8 +111,9 @@ type Subscription struct {
 	once    sync.Once
 }
 
-// Subscribe begins to watch a selector. It does no I/O: the view before the
-// first is empty and says NOT_YET. Close must follow, unless the client is
+// Subscribe begins to watch a selector. It talks to nobody: the view before the
+// first is that of the CacheDir, which is a file to be read, or else empty and
+// says NOT_YET. Close must follow, unless the client is
 // closed. The error is INVALID_ARGUMENT or CLOSED; what the registry refuses is
 // told by Err.
 func (c *Client) Subscribe(selector Selector) (*Subscription, error) {
@@ -134,8 +144,8 @@ func (s *Subscription) Err() error {
 	}
 }
 
-// Wait waits until a view was received that has at least `least` instances, and
-// returns it. ctx bounds the wait; without a deadline it is 5 s. The error says
+// Wait waits until there is a view that has at least `least` instances, and
+// returns it; one from disk counts, and View.Source tells. ctx bounds the wait; without a deadline it is 5 s. The error says
 // what is missing: NO_VIEW if nothing was received, else why there are no or
 // too few instances.
 func (s *Subscription) Wait(ctx context.Context, least int) (*View, error) {

@@ -24,15 +24,15 @@ const (
 	SourceRegistry Source = iota + 1
 	// SourceMemory: nothing was received since the stream broke, or at all.
 	SourceMemory
+	// SourceDisk: from Config.CacheDir, where this process or one before it
+	// left it; nothing was received yet.
+	SourceDisk
 )
 
-// String is "REGISTRY" or "MEMORY".
-func (s Source) String() string {
-	if s == SourceRegistry {
-		return "REGISTRY"
-	}
-	return "MEMORY"
-}
+var sourceNames = map[Source]string{SourceRegistry: "REGISTRY", SourceMemory: "MEMORY", SourceDisk: "DISK"}
+
+// String is the name, such as "REGISTRY".
+func (s Source) String() string { return sourceNames[s] }
 
 // View is the registry as one selector sees it, at exactly one revision. It is
 // immutable, and so is all that it returns; a change makes a new View. Only its

@@ -50,6 +50,8 @@ type watcher struct {
 	// server of it answered last.
 	epoch    uint64
 	lastGood time.Time
+	// answered: a server opened a stream, so that epoch is not only from disk.
+	answered bool
 	retries  backoff.Backoff
 	// oneByOne: a server refused several subscriptions together, so they are
 	// asked for one by one to find the one that it means.
@@ -69,6 +71,7 @@ func newWatcher(c *Client) *watcher {
 // subscribe adds a handle of a selector's core.
 func (w *watcher) subscribe(selector Selector) (*core, *Error) {
 	key := selector.key()
+	stored := w.stored(key)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -78,6 +81,9 @@ func (w *watcher) subscribe(selector Selector) (*core, *Error) {
 	if k == nil {
 		w.lastID++
 		k = newCore(w.lastID, selector, w.client)
+		if stored != nil {
+			k.begin(stored)
+		}
 		w.cores[key] = k
 	}
 	k.handles++
@@ -91,6 +97,17 @@ func (w *watcher) subscribe(selector Selector) (*core, *Error) {
 	}
 	w.nudge()
 	return k, nil
+}
+
+// stored is what the disk has of a selector that is not watched yet.
+func (w *watcher) stored(key string) *diskView {
+	w.mu.Lock()
+	watched := w.cores[key] != nil
+	w.mu.Unlock()
+	if watched {
+		return nil
+	}
+	return w.client.cache.load(key)
 }
 
 // unsubscribe takes a handle away, and with the last one the core.
@@ -290,11 +307,29 @@ func (w *watcher) request(cores []*core) *musterv1.WatchRequest {
 }
 
 func (w *watcher) subscription(k *core) *musterv1.Subscription {
+	w.checkDisk(k)
 	s := &musterv1.Subscription{SubscriptionId: k.id, Selector: k.selector.proto(), Resume: k.frames.known()}
 	if w.acceptsLower() && k.frames.position.Epoch == w.epoch {
 		s.Resume = nil // a server of a lower epoch would refuse it
 	}
 	return s
+}
+
+// checkDisk decides whether a position from disk is continued: not if it is of
+// another cluster, or of an epoch above that of a server that serves us.
+func (w *watcher) checkDisk(k *core) {
+	if k.diskCluster == nil {
+		return
+	}
+	_, clusterID, _ := w.client.servers.status()
+	same := *k.diskCluster == clusterID
+	k.diskCluster = nil
+	switch epoch := k.frames.position.Epoch; {
+	case !same, w.answered && epoch > w.epoch:
+		k.frames = frameState{}
+	default:
+		w.epoch = max(w.epoch, epoch)
+	}
 }
 
 // acceptsLower tells whether a lower epoch is better than nothing by now.
@@ -316,6 +351,7 @@ func (w *watcher) checkEpoch(s *server, opened *musterv1.Opened) *Error {
 		w.client.config.Logger.Error(textEpochBehind(s.address, epoch, w.epoch) + "; accepted, nothing else answers")
 	}
 	w.epoch = epoch
+	w.answered = true
 	w.lastGood = time.Now()
 	return nil
 }
