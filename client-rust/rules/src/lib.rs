@@ -14,6 +14,7 @@ pub mod budget;
 pub mod cache_age;
 pub mod cache_file;
 pub mod cache_room;
+mod locality;
 pub mod codes;
 pub mod connection;
 pub mod elapsed;
@@ -25,14 +26,17 @@ pub mod outcome;
 pub mod outlier;
 pub mod overrides;
 pub mod pick;
+pub mod plan;
 pub mod quote;
 pub mod random;
 pub mod retry;
 pub mod semver;
 pub mod semver_range;
 pub mod slot_key;
+mod subset;
 pub mod target;
 pub mod usable;
+pub mod version_shares;
 
 #[cfg(feature = "evaluate")]
 pub mod evaluate;

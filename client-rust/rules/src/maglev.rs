@@ -47,12 +47,7 @@ impl Ring {
     }
 
     /// Walks from the hash's place to the first slot that is in the table and not excluded.
-    pub(crate) fn lookup(
-        &self,
-        table: &Table,
-        hash: u64,
-        exclude: Option<usize>,
-    ) -> Option<usize> {
+    pub(crate) fn lookup(&self, table: &Table, hash: u64, exclude: Option<usize>) -> Option<usize> {
         let length = u64::try_from(self.0.len()).ok()?;
         let at = usize::try_from(hash.checked_rem(length)?).ok()?;
         self.0[at..].iter().chain(&self.0[..at]).find_map(|&slot| {

@@ -26,6 +26,7 @@ var table = []struct {
 	{"outcome", outcome},
 	{"outlier", outlier},
 	{"pick", pick},
+	{"plan", plan},
 	{"random", random},
 	{"retry", retry},
 	{"semver", semver},

@@ -8,14 +8,6 @@ import (
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
-type slotKey struct {
-	Protocol   string `json:"protocol"`
-	Address    string `json:"address"`
-	ServerName string `json:"server_name"`
-	Security   string `json:"security"`
-	Authority  string `json:"authority"`
-}
-
 type maglevInput struct {
 	Slots []struct {
 		Key    slotKey `json:"key"`

@@ -1,32 +1,9 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh64::xxh64;
 
+use super::slot_key::Key;
 use super::{Text, rule};
 use crate::maglev::{RING_SIZE, Ring};
-use crate::slot_key::SlotKey;
-
-/// A [`SlotKey`] that owns its parts.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Key {
-    protocol: String,
-    address: String,
-    server_name: String,
-    security: String,
-    authority: String,
-}
-
-impl Key {
-    pub(super) fn borrowed(&self) -> SlotKey<'_> {
-        SlotKey {
-            protocol: &self.protocol,
-            address: &self.address,
-            server_name: &self.server_name,
-            security: &self.security,
-            authority: &self.authority,
-        }
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,9 +12,11 @@ mod hex;
 mod maglev;
 mod outlier;
 mod pick;
+mod plan;
 mod random;
 mod retry;
 mod semver;
+mod slot_key;
 mod target;
 mod text;
 mod usable;
@@ -42,6 +44,7 @@ const TABLE: &[(&str, Evaluate)] = &[
     ("outcome", outlier::outcome),
     ("outlier", outlier::outlier),
     ("pick", pick::pick),
+    ("plan", plan::plan),
     ("random", random::random),
     ("retry", retry::retry),
     ("semver", semver::semver),
