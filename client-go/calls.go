@@ -34,10 +34,10 @@ func (c *Client) attempts(ctx context.Context, call *observedCall, do attempt) *
 		if err != nil && c.ctx.Err() != nil {
 			return closedError("client")
 		}
-		if err == nil || !err.Retryable() || err.Reason == ReasonEpochChanged || err.Reason == ReasonDeadline && ctx.Err() != nil {
+		if err == nil || !err.Retryable() || err.Reason == ReasonDeadline && ctx.Err() != nil {
 			return err
 		}
-		if ctx.Err() == nil && tries%len(c.servers.list) != 0 && err.RetryAfter == 0 && err.Reason != ReasonNoServer {
+		if ctx.Err() == nil && err.nextServer() && tries%len(c.servers.list) != 0 && err.RetryAfter == 0 {
 			continue // the next server at once
 		}
 		if !sleep(ctx, max(err.RetryAfter, retries.Next(c.config.backoffCap(), c.config.words()))) {
@@ -63,7 +63,7 @@ func (c *Client) tryOnce(ctx context.Context, call *observedCall, do attempt) *E
 	call.server = s.address
 	if err := do(ctx, s); err != nil {
 		e := fromStatus(ctx, err, call.op, call.subject, s.address)
-		if e.Retryable() && e.Reason != ReasonConflict && e.Reason != ReasonOverloaded {
+		if e.nextServer() {
 			c.servers.failed(s)
 		}
 		return e

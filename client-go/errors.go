@@ -11,10 +11,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
-)
 
-// errorDomain marks the details of errors that Muster itself decided.
-const errorDomain = "muster"
+	"github.com/muster-registry/muster/client-go/internal/rules"
+)
 
 // Error is every error of this package. Its text names the object, the value,
 // the cause and the next step, and ends in the reason in brackets.
@@ -94,12 +93,15 @@ func (e *Error) Is(target error) bool {
 }
 
 // Retryable tells whether the same call may succeed later.
-func (e *Error) Retryable() bool { return retryable(e.Reason, e.Code) }
+func (e *Error) Retryable() bool { return e.Reason.row(e.Code).Retryable() }
+
+// nextServer tells whether to prefer another server from now on.
+func (e *Error) nextServer() bool { return e.Reason.row(e.Code).NextServer }
 
 // GRPCStatus makes status.FromError work, with the reason as ErrorInfo.
 func (e *Error) GRPCStatus() *status.Status {
 	st := status.New(e.Code, e.text())
-	info := &errdetails.ErrorInfo{Reason: string(e.Reason), Domain: errorDomain, Metadata: e.Metadata}
+	info := &errdetails.ErrorInfo{Reason: string(e.Reason), Domain: rules.ErrorDomain, Metadata: e.Metadata}
 	detailed, err := st.WithDetails(protoadapt.MessageV1Of(info))
 	if err != nil { // only for code OK, which no Error has
 		return st
@@ -169,18 +171,13 @@ func fromStatus(ctx context.Context, err error, op, subject, server string) *Err
 	st := status.Convert(err)
 	e := &Error{Code: st.Code(), Op: op, Subject: subject, Server: server, cause: err}
 	e.readDetails(st)
-	switch {
-	case e.Reason != "":
-	case ctx.Err() != nil:
+	if e.Reason == "" && ctx.Err() != nil {
 		e = contextError(ctx, op, subject, nil)
 		e.Server = server
 		return e
-	case e.Code == codes.Canceled, e.Code == codes.Unknown:
-		// A reset of the stream or the connection, by the server or between.
-		e.Code = codes.Unavailable
-	default:
-		e.Reason = reasonForCode(e.Code)
 	}
+	row := e.Reason.row(e.Code)
+	e.Reason, e.Code = Reason(row.Reason), codes.Code(row.Code)
 	e.Message = textServerError(op, subject, server, st.Message())
 	return e
 }
@@ -189,7 +186,7 @@ func (e *Error) readDetails(st *status.Status) {
 	for _, d := range st.Details() {
 		switch d := d.(type) {
 		case *errdetails.ErrorInfo:
-			if d.GetDomain() == errorDomain {
+			if d.GetDomain() == rules.ErrorDomain {
 				e.Reason, e.Metadata = Reason(d.GetReason()), d.GetMetadata()
 			}
 		case *errdetails.RetryInfo:

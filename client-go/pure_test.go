@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -264,11 +265,16 @@ func TestErrorsCarryTheirReason(t *testing.T) {
 func TestReasonsAreThoseOfTheContract(t *testing.T) {
 	for number := range musterv1.ErrorReason_name {
 		reason := reasonOf(musterv1.ErrorReason(number))
-		if (reason == "") != (number == 0) || reason != "" && !reason.known() {
-			t.Errorf("reason %d reads %q", number, reason)
+		_, known := rules.RowOf(string(reason))
+		if (reason == "") != (number == 0) || known != (number != 0) {
+			t.Errorf("reason %d reads %q, and the rule of errors knows it: %v", number, reason, known)
 		}
 	}
-	if Reason("NEW_IN_2030").known() || !retryable("NEW_IN_2030", codes.Unavailable) || retryable("NEW_IN_2030", codes.NotFound) {
+	if want := len(musterv1.ErrorReason_name) - 1; len(rules.Rows) != want {
+		t.Errorf("the rule of errors has %d reasons, the contract %d", len(rules.Rows), want)
+	}
+	newer := Reason("NEW_IN_2030")
+	if !newer.row(codes.Unavailable).Retryable() || newer.row(codes.NotFound).Retryable() {
 		t.Error("a reason that is not known must go by its code")
 	}
 }

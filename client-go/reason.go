@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -100,62 +101,16 @@ func reasonOf(r musterv1.ErrorReason) Reason {
 	return Reason(strings.TrimPrefix(name, "ERROR_REASON_"))
 }
 
-// known tells whether r is in the contract that this client was built with.
-func (r Reason) known() bool {
-	_, ok := musterv1.ErrorReason_value["ERROR_REASON_"+string(r)]
-	return ok
+// row is what the rule of errors says of r, given the code that came with it.
+func (r Reason) row(code codes.Code) rules.Row {
+	return rules.MapError(rules.Code(code), rules.ErrorDomain, string(r))
 }
 
-// retryable tells whether the same call may succeed later, here or elsewhere.
-// A reason that this client does not know goes by the code alone.
-func retryable(r Reason, code codes.Code) bool {
-	switch r {
-	case ReasonConflict, ReasonEpochChanged, ReasonViewBehind, ReasonEpochBehind,
-		ReasonShuttingDown, ReasonIsolated, ReasonStoreFull, ReasonStoreFailed,
-		ReasonOverloaded, ReasonNoServer, ReasonNoInstances, ReasonNoReadyEndpoint,
-		ReasonNoView, ReasonProtocolViolation, ReasonDeadline:
-		return true
-	}
-	if r.known() {
-		return false
-	}
-	switch code {
-	case codes.Unavailable, codes.Aborted, codes.ResourceExhausted, codes.DeadlineExceeded:
-		return true
-	default:
-		return false
-	}
-}
-
-// codeOf is the gRPC code that belongs to a reason of a refusal.
+// codeOf is the gRPC code that errors of a reason have.
 func codeOf(r Reason) codes.Code {
-	switch r {
-	case ReasonForbidden:
-		return codes.PermissionDenied
-	case ReasonLimitExceeded:
-		return codes.ResourceExhausted
-	case ReasonFeatureNotServed:
-		return codes.Unimplemented
-	case ReasonUnauthenticated:
-		return codes.Unauthenticated
-	default:
-		return codes.InvalidArgument
+	row, ok := rules.RowOf(string(r))
+	if !ok {
+		return codes.Unknown
 	}
-}
-
-// reasonForCode stands in when a status came without a reason, from a proxy
-// for example.
-func reasonForCode(code codes.Code) Reason {
-	switch code {
-	case codes.DeadlineExceeded:
-		return ReasonDeadline
-	case codes.Unauthenticated:
-		return ReasonUnauthenticated
-	case codes.PermissionDenied:
-		return ReasonForbidden
-	case codes.InvalidArgument:
-		return ReasonInvalidArgument
-	default:
-		return ""
-	}
+	return codes.Code(row.Code)
 }

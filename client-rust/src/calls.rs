@@ -68,10 +68,8 @@ impl Shared {
                 Err(e) if !e.is_retryable() => return Err(e),
                 Err(e) => last.insert(e),
             };
-            let other_server_at_once = e.is_elsewhere()
-                && tries % self.servers.len() != 0
-                && e.retry_after().is_none()
-                && e.reason() != Reason::NoServer;
+            let other_server_at_once =
+                e.is_elsewhere() && tries % self.servers.len() != 0 && e.retry_after().is_none();
             if !other_server_at_once {
                 sleep(self.delay(&mut retries, e)).await;
             }

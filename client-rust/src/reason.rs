@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use muster_rules::errors;
+
 /// The status codes of gRPC, without a dependency on any gRPC library in this crate's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -64,17 +66,32 @@ impl Code {
         }
     }
 
-    /// Whether an error of this code, of a reason that this client does not know, may be retried.
-    pub(crate) fn is_retryable(self) -> bool {
-        matches!(
-            self,
-            Code::Unavailable
-                | Code::Aborted
-                | Code::ResourceExhausted
-                | Code::DeadlineExceeded
-                | Code::Cancelled
-        )
+    /// The code of this number; `Unknown` if there is none, or if it is no error's.
+    pub(crate) fn from_number(number: u32) -> Code {
+        Code::ALL
+            .into_iter()
+            .find(|code| *code as u32 == number)
+            .unwrap_or(Code::Unknown)
     }
+
+    const ALL: [Code; 16] = [
+        Code::Cancelled,
+        Code::Unknown,
+        Code::InvalidArgument,
+        Code::DeadlineExceeded,
+        Code::NotFound,
+        Code::AlreadyExists,
+        Code::PermissionDenied,
+        Code::ResourceExhausted,
+        Code::FailedPrecondition,
+        Code::Aborted,
+        Code::OutOfRange,
+        Code::Unimplemented,
+        Code::Internal,
+        Code::Unavailable,
+        Code::DataLoss,
+        Code::Unauthenticated,
+    ];
 }
 
 impl fmt::Display for Code {
@@ -83,20 +100,10 @@ impl fmt::Display for Code {
     }
 }
 
-/// What to do about an error, as the table in the protocol gives it for each reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Retry {
-    /// The same call fails again.
-    No,
-    /// The same call may succeed later.
-    Later,
-    /// The same call may succeed at another server now, or here later.
-    Elsewhere,
-}
-
-/// One table: the reason, its number in `muster.v1.ErrorReason`, its name, its code, its retry.
+/// One table: the reason, its number in `muster.v1.ErrorReason`, its name. Code and class are a rule's:
+/// [`errors`].
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $code:ident, $retry:ident;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
         /// The cause of an [`Error`](crate::Error). Equal in name to the protocol's `ErrorReason`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -123,15 +130,6 @@ macro_rules! reasons {
                 match number { $($number => Reason::$variant,)* _ => Reason::Unknown }
             }
 
-            /// The code that errors of this reason have.
-            pub(crate) fn code(self) -> Code {
-                match self { Reason::Unknown => Code::Unknown, $(Reason::$variant => Code::$code,)* }
-            }
-
-            fn retry(self) -> Option<Retry> {
-                match self { Reason::Unknown => None, $(Reason::$variant => Some(Retry::$retry),)* }
-            }
-
             #[cfg(test)]
             const ALL: &[(Reason, i32)] = &[$((Reason::$variant, $number),)*];
         }
@@ -140,87 +138,96 @@ macro_rules! reasons {
 
 reasons! {
     /// A field of the request is wrong; nothing was changed.
-    InvalidArgument = 1, "INVALID_ARGUMENT", InvalidArgument, No;
+    InvalidArgument = 1, "INVALID_ARGUMENT";
     /// An endpoint's address cannot be dialled by others.
-    InvalidEndpoint = 2, "INVALID_ENDPOINT", InvalidArgument, No;
+    InvalidEndpoint = 2, "INVALID_ENDPOINT";
     /// The request exceeds a limit of the server.
-    LimitExceeded = 3, "LIMIT_EXCEEDED", ResourceExhausted, No;
+    LimitExceeded = 3, "LIMIT_EXCEEDED";
     /// The result of a lookup would be too large: subscribe instead.
-    ResultTooLarge = 4, "RESULT_TOO_LARGE", OutOfRange, No;
+    ResultTooLarge = 4, "RESULT_TOO_LARGE";
     /// The server does not serve a feature that the request needs.
-    FeatureNotServed = 5, "FEATURE_NOT_SERVED", Unimplemented, No;
+    FeatureNotServed = 5, "FEATURE_NOT_SERVED";
     /// The server does not serve this client's protocol version.
-    ProtocolNotServed = 6, "PROTOCOL_NOT_SERVED", FailedPrecondition, No;
+    ProtocolNotServed = 6, "PROTOCOL_NOT_SERVED";
     /// Another lease holds the instance.
-    InstanceExists = 10, "INSTANCE_EXISTS", AlreadyExists, No;
+    InstanceExists = 10, "INSTANCE_EXISTS";
     /// A newer lease holds the instance. Final: this process must stop registering it.
-    Fenced = 11, "FENCED", FailedPrecondition, No;
+    Fenced = 11, "FENCED";
     /// The registry knows no such lease.
-    LeaseUnknown = 12, "LEASE_UNKNOWN", NotFound, No;
+    LeaseUnknown = 12, "LEASE_UNKNOWN";
     /// The lease does not hold this instance.
-    InstanceUnknown = 13, "INSTANCE_UNKNOWN", NotFound, No;
+    InstanceUnknown = 13, "INSTANCE_UNKNOWN";
     /// Too many concurrent changes of the same entries.
-    Conflict = 14, "CONFLICT", Aborted, Later;
+    Conflict = 14, "CONFLICT";
     /// The instance went back to serving while a drain waited.
-    DrainCancelled = 15, "DRAIN_CANCELLED", Aborted, No;
+    DrainCancelled = 15, "DRAIN_CANCELLED";
     /// The wanted position belongs to another epoch: ask again without it.
-    EpochChanged = 20, "EPOCH_CHANGED", Aborted, No;
+    EpochChanged = 20, "EPOCH_CHANGED";
     /// The server has not reached the wanted revision.
-    ViewBehind = 21, "VIEW_BEHIND", Unavailable, Elsewhere;
+    ViewBehind = 21, "VIEW_BEHIND";
     /// The server serves an older epoch than this client has seen.
-    EpochBehind = 22, "EPOCH_BEHIND", Unavailable, Elsewhere;
+    EpochBehind = 22, "EPOCH_BEHIND";
     /// The server belongs to another cluster than this client's.
-    WrongCluster = 23, "WRONG_CLUSTER", FailedPrecondition, Elsewhere;
+    WrongCluster = 23, "WRONG_CLUSTER";
     /// The server knows no such stream.
-    StreamUnknown = 24, "STREAM_UNKNOWN", NotFound, No;
+    StreamUnknown = 24, "STREAM_UNKNOWN";
     /// The server is stopping.
-    ShuttingDown = 25, "SHUTTING_DOWN", Unavailable, Elsewhere;
+    ShuttingDown = 25, "SHUTTING_DOWN";
     /// The server cannot reach its store.
-    Isolated = 26, "ISOLATED", Unavailable, Elsewhere;
+    Isolated = 26, "ISOLATED";
     /// The store has no room on disk.
-    StoreFull = 27, "STORE_FULL", Unavailable, Later;
+    StoreFull = 27, "STORE_FULL";
     /// The store failed; the outcome of the write is unknown.
-    StoreFailed = 28, "STORE_FAILED", Unavailable, Elsewhere;
+    StoreFailed = 28, "STORE_FAILED";
     /// Too many requests.
-    Overloaded = 29, "OVERLOADED", ResourceExhausted, Later;
+    Overloaded = 29, "OVERLOADED";
     /// Credentials are missing or wrong.
-    Unauthenticated = 30, "UNAUTHENTICATED", Unauthenticated, No;
+    Unauthenticated = 30, "UNAUTHENTICATED";
     /// This client may not do this.
-    Forbidden = 31, "FORBIDDEN", PermissionDenied, No;
+    Forbidden = 31, "FORBIDDEN";
     /// A defect of the server. Please report it.
-    Internal = 32, "INTERNAL", Internal, No;
+    Internal = 32, "INTERNAL";
     /// No server of the list answers.
-    NoServer = 50, "NO_SERVER", Unavailable, Elsewhere;
+    NoServer = 50, "NO_SERVER";
     /// The service was never registered.
-    ServiceUnknown = 51, "SERVICE_UNKNOWN", NotFound, Later;
+    ServiceUnknown = 51, "SERVICE_UNKNOWN";
     /// The service has no instances that could be picked.
-    NoInstances = 52, "NO_INSTANCES", Unavailable, Later;
+    NoInstances = 52, "NO_INSTANCES";
     /// Instances are known, but no connection to one is ready.
-    NoReadyEndpoint = 53, "NO_READY_ENDPOINT", Unavailable, Later;
+    NoReadyEndpoint = 53, "NO_READY_ENDPOINT";
     /// No first view arrived in time.
-    NoView = 54, "NO_VIEW", Unavailable, Later;
+    NoView = 54, "NO_VIEW";
     /// The client, registration or subscription is closed.
-    Closed = 55, "CLOSED", Cancelled, No;
+    Closed = 55, "CLOSED";
     /// The deadline of the call passed; its outcome is unknown.
-    Deadline = 56, "DEADLINE", DeadlineExceeded, Elsewhere;
+    Deadline = 56, "DEADLINE";
     /// The lease expired while this process did not run.
-    LeaseExpired = 57, "LEASE_EXPIRED", NotFound, Later;
+    LeaseExpired = 57, "LEASE_EXPIRED";
     /// The caller gave up.
-    Cancelled = 58, "CANCELLED", Cancelled, No;
+    Cancelled = 58, "CANCELLED";
     /// The server broke a rule of the protocol; what it sent was dropped.
-    ProtocolViolation = 59, "PROTOCOL_VIOLATION", Internal, Elsewhere;
+    ProtocolViolation = 59, "PROTOCOL_VIOLATION";
 }
 
 impl Reason {
-    /// Whether the same call may succeed later, given the code that came with the reason.
-    pub(crate) fn is_retryable(self, code: Code) -> bool {
-        self.retry().map_or(code.is_retryable(), |r| r != Retry::No)
+    /// The code that errors of this reason have.
+    pub(crate) fn code(self) -> Code {
+        errors::row_of(self.as_str()).map_or(Code::Unknown, |row| Code::from_number(row.code))
     }
 
-    /// Whether to try another server at once.
+    /// What the rule says of this reason, given the code that came with it.
+    fn row(self, code: Code) -> errors::Row {
+        errors::map_error(code as u32, errors::ERROR_DOMAIN, self.as_str())
+    }
+
+    /// Whether the same call may succeed later, given the code that came with the reason.
+    pub(crate) fn is_retryable(self, code: Code) -> bool {
+        self.row(code).is_retryable()
+    }
+
+    /// Whether to prefer another server from now on.
     pub(crate) fn is_elsewhere(self, code: Code) -> bool {
-        self.retry()
-            .map_or(code == Code::Unavailable, |r| r == Retry::Elsewhere)
+        self.row(code).next_server
     }
 }
 
@@ -237,6 +244,12 @@ mod tests {
 
     #[test]
     fn reasons_equal_the_contract() {
+        let rows = errors::ROWS.iter().map(|row| row.reason);
+        let named = Reason::ALL.iter().map(|(reason, _)| reason.as_str());
+        assert!(
+            rows.eq(named),
+            "other reasons than in the rule, or in another order"
+        );
         for (reason, number) in Reason::ALL {
             let proto = ErrorReason::try_from(*number).expect("a number of the contract");
             assert_eq!(

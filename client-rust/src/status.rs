@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use muster_rules::errors::{ERROR_DOMAIN, map_error};
 use prost::Message;
 use tonic::Status;
 
@@ -12,8 +13,6 @@ use crate::error::{Code, Error, Reason};
 use crate::instance::duration_from_wire;
 use crate::messages;
 
-/// The domain of errors that Muster itself decided.
-const DOMAIN: &str = "muster";
 const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
@@ -49,7 +48,8 @@ pub(crate) struct RetryInfo {
 /// What the details of a status say.
 #[derive(Default)]
 struct Details {
-    reason: Option<Reason>,
+    /// Empty if there is none of ours.
+    reason: String,
     metadata: BTreeMap<String, String>,
     retry_after: Option<Duration>,
 }
@@ -63,9 +63,9 @@ fn details(status: &Status) -> Details {
         match any.type_url.as_str() {
             ERROR_INFO => {
                 if let Ok(info) = ErrorInfo::decode(any.value.as_slice())
-                    && info.domain == DOMAIN
+                    && info.domain == ERROR_DOMAIN
                 {
-                    found.reason = Some(Reason::from_name(&info.reason));
+                    found.reason = info.reason;
                     found.metadata = info.metadata.into_iter().collect();
                 }
             }
@@ -87,11 +87,13 @@ pub(crate) fn error(status: Status, op: &str, subject: &str, server: &str) -> Er
     }
     let found = details(&status);
     let broken = is_transport(&status);
-    let (reason, code) = match found.reason {
-        Some(reason) => (reason, code(&status)),
-        None if broken => (Reason::Unknown, Code::Unavailable),
-        None => without_reason(code(&status)),
+    let sent = if broken && found.reason.is_empty() {
+        Code::Unavailable
+    } else {
+        code(&status)
     };
+    let row = map_error(sent as u32, ERROR_DOMAIN, &found.reason);
+    let (reason, code) = (Reason::from_name(row.reason), Code::from_number(row.code));
     let text = if broken {
         cause(&status)
     } else {
@@ -106,19 +108,6 @@ pub(crate) fn error(status: Status, op: &str, subject: &str, server: &str) -> Er
     .after(found.retry_after)
     .with_details(found.metadata)
     .caused_by(status)
-}
-
-/// The reason and code of an error that names no reason of ours: a proxy's or a library's.
-fn without_reason(code: Code) -> (Reason, Code) {
-    match code {
-        // A reset of the stream or the connection, by the server or by something between.
-        Code::Cancelled | Code::Unknown => (Reason::Unknown, Code::Unavailable),
-        Code::DeadlineExceeded => (Reason::Deadline, code),
-        Code::Unauthenticated => (Reason::Unauthenticated, code),
-        Code::PermissionDenied => (Reason::Forbidden, code),
-        Code::InvalidArgument => (Reason::InvalidArgument, code),
-        _ => (Reason::Unknown, code),
-    }
 }
 
 /// What this client decided before anything was sent.
@@ -221,7 +210,7 @@ pub(crate) fn status_of(
         ERROR_INFO,
         ErrorInfo {
             reason: reason.into(),
-            domain: DOMAIN.into(),
+            domain: ERROR_DOMAIN.into(),
             metadata: metadata
                 .iter()
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use muster_rules::errors::ERROR_DOMAIN;
 use tonic::{Code, Status};
 
 use crate::error::Reason;
 use crate::messages;
 
 use super::endpoint::Absence;
-
-/// The domain of the reasons below.
-const DOMAIN: &str = "muster";
 
 /// A failure with its reason, from the error table of the protocol.
 #[derive(Clone, Debug)]
@@ -92,7 +90,7 @@ fn status_details(code: Code, message: &str, reason: &str) -> Bytes {
     const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
     let mut info = Vec::new();
     put_field(&mut info, 1, reason.as_bytes());
-    put_field(&mut info, 2, DOMAIN.as_bytes());
+    put_field(&mut info, 2, ERROR_DOMAIN.as_bytes());
     let mut any = Vec::new();
     put_field(&mut any, 1, ERROR_INFO.as_bytes());
     put_field(&mut any, 2, &info);
