@@ -18,6 +18,8 @@ type Client struct {
 	servers *servers
 	keeper  *keeper
 	watcher *watcher
+	// id spreads clients over subsets of instances.
+	id uint64
 	// cache is nil without Config.CacheDir.
 	cache *diskCache
 
@@ -48,6 +50,7 @@ func New(servers []string, options ...Option) (*Client, error) {
 	}
 	c := &Client{
 		config:    config,
+		id:        config.words(),
 		closeDone: make(chan struct{}),
 		sessions:  make(map[*session]struct{}),
 	}
@@ -129,6 +132,13 @@ func (c *Client) Status() ClientStatus {
 
 // Logger is the logger of the client's Config, for packages that extend it.
 func (c *Client) Logger() *slog.Logger { return c.config.Logger }
+
+// Locality is where this process runs, for packages that extend this one.
+func (c *Client) Locality() Locality { return Locality{c.config.Region, c.config.Zone} }
+
+// ID is a random number that tells this client from others, for packages that
+// extend this one.
+func (c *Client) ID() uint64 { return c.id }
 
 // Close deregisters everything, ends all streams, closes all subscriptions and
 // joins all goroutines. It takes at most 5 s: what cannot be deregistered by

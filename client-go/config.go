@@ -50,6 +50,10 @@ type Config struct {
 	// Name by which people recognise this client in the registry; default
 	// empty. At most 128 bytes.
 	Name string
+	// Region and Zone are where this process runs; default empty, unknown, which
+	// is near to nobody. Channels prefer instances that are near. At most 63 bytes
+	// each.
+	Region, Zone string
 	// TLS for connections to the registry; default nil, plaintext.
 	TLS *TLSConfig
 	// Token proves to the registry who calls; default nil, no token. It needs
@@ -90,6 +94,11 @@ type Option func(*Config)
 
 // WithName sets Config.Name.
 func WithName(name string) Option { return func(c *Config) { c.Name = name } }
+
+// WithLocality sets Config.Region and Config.Zone.
+func WithLocality(region, zone string) Option {
+	return func(c *Config) { c.Region, c.Zone = region, zone }
+}
 
 // WithTLS sets Config.TLS.
 func WithTLS(config TLSConfig) Option { return func(c *Config) { c.TLS = &config } }
@@ -159,6 +168,10 @@ func (c *Config) validate() *Error {
 	switch {
 	case len(c.Name) > 128 || strings.ContainsFunc(c.Name, notPrintable):
 		return optionError("Name", c.Name, "use at most 128 printable ASCII characters")
+	case len(c.Region) > maxNameBytes:
+		return optionError("Region", strconv.Quote(c.Region), "use at most 63 bytes")
+	case len(c.Zone) > maxNameBytes:
+		return optionError("Zone", strconv.Quote(c.Zone), "use at most 63 bytes")
 	case c.TTL < time.Second || c.TTL > time.Hour || c.TTL%time.Millisecond != 0:
 		return optionError("TTL", exactly(c.TTL), "use 1s to 1h in whole milliseconds")
 	case c.FreshFor <= 0 || c.StaleFor <= c.FreshFor:

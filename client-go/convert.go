@@ -86,6 +86,7 @@ func (s *Shard) proto() *musterv1.Shard {
 func serviceStateFrom(p *musterv1.ServiceState) *ServiceState {
 	s := &ServiceState{
 		ServiceName:    ServiceName{p.GetNamespace(), p.GetService()},
+		Policy:         policyFrom(p.GetPolicy()),
 		Held:           len(p.GetHolds()) > 0,
 		CreateRevision: p.GetCreateRevision(),
 		ModifyRevision: p.GetModifyRevision(),

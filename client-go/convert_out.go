@@ -60,7 +60,7 @@ func (e Endpoint) proto() *musterv1.Endpoint {
 // proto is the state as a server would send it, as far as this client knows it.
 func (s *ServiceState) proto() *musterv1.ServiceState {
 	p := &musterv1.ServiceState{
-		Namespace: s.Namespace, Service: s.Service,
+		Namespace: s.Namespace, Service: s.Service, Policy: s.Policy.proto(),
 		CreateRevision: s.CreateRevision, ModifyRevision: s.ModifyRevision, Tag: s.tag,
 	}
 	if s.Held {

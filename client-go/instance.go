@@ -162,6 +162,8 @@ type Origin struct {
 // instances.
 type ServiceState struct {
 	ServiceName
+	// Policy is how operators want traffic spread; nil if they said nothing.
+	Policy *TrafficPolicy
 	// Held tells whether expiry is held back in some part of the service.
 	Held bool
 	// Emptied tells how the last instance went; nil if there are instances.
