@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
-
-	"github.com/muster-registry/muster/client-go/internal/backoff"
 )
 
 // Version is the release of this library, sent with every call.
@@ -200,5 +198,5 @@ func optionError(name string, value any, allowed string) *Error {
 // backoffCap is the longest delay between attempts of sessions: a third of
 // the TTL, and at most what it is for endpoints.
 func (c *Config) backoffCap() time.Duration {
-	return min(sessionBackoffCap(c.TTL), backoff.EndpointCap)
+	return leaseBackoffCap(c.TTL)
 }

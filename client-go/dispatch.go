@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -78,7 +79,7 @@ func (s *watchStream) dispatch(h *musterv1.ViewHeader, u update, apply func(*cor
 		return nil
 	}
 	s.watcher.epoch = max(s.watcher.epoch, h.GetEpoch())
-	timing := s.clock.frame(s.watcher.clock.nowMs(), h.GetServerUptimeMs(), h.GetDataAgeMs())
+	timing := s.clock.Frame(s.watcher.clock.nowMs(), h.GetServerUptimeMs(), h.GetDataAgeMs())
 	var broken *Error
 	complete := true
 	for _, k := range cores {
@@ -120,7 +121,7 @@ func (s *watchStream) broken(k *core, err *frameError) *Error {
 }
 
 // publish makes a core's view of what its frames hold now.
-func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, done applied, timing frameTiming) {
+func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, done applied, timing rules.Timing) {
 	f := &k.frames
 	switch {
 	case !f.unverified:

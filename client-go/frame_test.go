@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
+	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -243,7 +244,7 @@ func BenchmarkDelta(b *testing.B) {
 	for b.Loop() {
 		old, _ := f.set.find(Key{"shop", "pay", in.GetInstanceId()})
 		in.ModifyRevision++
-		sum := f.set.digest - instanceHash(old) + entryHash(1, "shop", "pay", in.GetInstanceId(), in.GetModifyRevision(), in.GetTag())
+		sum := f.set.digest - instanceHash(old) + rules.EntryHash(1, rules.EntryKey{Namespace: "shop", Service: "pay", ID: in.GetInstanceId()}, in.GetModifyRevision(), in.GetTag())
 		d := &musterv1.Delta{
 			Header: &musterv1.ViewHeader{ViewId: 1, Epoch: 7, Revision: f.position.Revision + 1, Digest: sum, Count: f.set.count()},
 			Chunk:  fakeregistry.Final(0), FromRevision: f.position.Revision, Instances: []*musterv1.Instance{in},

@@ -1,6 +1,10 @@
 package muster
 
-import "time"
+import (
+	"time"
+
+	"github.com/muster-registry/muster/client-go/internal/rules"
+)
 
 // Freshness is how far a view can be trusted to be current.
 type Freshness int
@@ -20,40 +24,13 @@ var freshnessNames = map[Freshness]string{Fresh: "FRESH", Stale: "STALE", Expire
 // String is the name, such as "FRESH".
 func (f Freshness) String() string { return freshnessNames[f] }
 
-// freshnessOf judges an age.
-func freshnessOf(age, freshFor, staleFor time.Duration) Freshness {
-	switch {
-	case age < freshFor:
-		return Fresh
-	case age < staleFor:
-		return Stale
-	default:
-		return Expired
+// freshnessOf judges an age, and tells when that ends: after how much more time;
+// negative if never.
+func (c *Config) freshnessOf(age time.Duration, doubtful bool) (f Freshness, ends time.Duration) {
+	judged, endsMs := rules.FreshnessOf(age.Milliseconds(), c.FreshFor.Milliseconds(), c.StaleFor.Milliseconds(), doubtful)
+	f = map[rules.Freshness]Freshness{rules.Fresh: Fresh, rules.Stale: Stale, rules.Expired: Expired}[judged]
+	if endsMs < 0 {
+		return f, -1
 	}
-}
-
-// frameTiming is what is known of a view's age: how old it was when its last
-// frame was received, in milliseconds of the client's clock.
-type frameTiming struct {
-	receivedMs int64
-	ageThenMs  int64
-}
-
-// ageMs is the age at a moment; it is never negative.
-func (t frameTiming) ageMs(nowMs int64) int64 { return max(t.ageThenMs+nowMs-t.receivedMs, 0) }
-
-// streamClock measures how long frames of one stream were under way. The
-// smallest distance of the two clocks that was ever seen counts as no delay.
-type streamClock struct {
-	seen     bool
-	smallest int64
-}
-
-// frame returns the timing of a frame.
-func (c *streamClock) frame(receivedMs int64, uptimeMs, dataAgeMs uint64) frameTiming {
-	distance := receivedMs - int64(min(uptimeMs, 1<<61))
-	if !c.seen || distance < c.smallest {
-		c.seen, c.smallest = true, distance
-	}
-	return frameTiming{receivedMs, int64(min(dataAgeMs, 1<<61)) + distance - c.smallest}
+	return f, time.Duration(endsMs)*time.Millisecond - age
 }

@@ -126,7 +126,7 @@ func (k *keeper) run() {
 			continue // nothing to renew
 		}
 		k.unconfirmed(err)
-		delay := retries.Next(min(sessionBackoffCap(k.shortestTTL()), backoff.EndpointCap), k.client.config.words())
+		delay := retries.Next(leaseBackoffCap(k.shortestTTL()), k.client.config.words())
 		if retries.Failures() == 1 {
 			delay = spread(firstReconnect, k.client.config.words())
 		}

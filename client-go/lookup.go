@@ -3,6 +3,7 @@ package muster
 import (
 	"context"
 
+	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -82,7 +83,7 @@ func (c *Client) viewOf(selector Selector, response *musterv1.LookupResponse) (*
 	h := response.GetHeader()
 	v := newView(selector, &c.config, c.watcher.clock)
 	v.received, v.source = true, SourceRegistry
-	v.timing = frameTiming{c.watcher.clock.nowMs(), int64(min(h.GetDataAgeMs(), 1<<61))}
+	v.timing = (&rules.StreamClock{}).Frame(c.watcher.clock.nowMs(), h.GetServerUptimeMs(), h.GetDataAgeMs())
 	v.position, v.viewID, v.digest, v.count = f.position, f.viewID, f.set.digest, f.set.count()
 	v.instances, v.services = f.set.instances, f.set.services
 	v.forbidden = serviceNamesFrom(response.GetForbidden())

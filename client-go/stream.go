@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -43,7 +44,7 @@ type watchStream struct {
 	resumed map[uint32]bool
 	// views are the cores by the view whose frames they get.
 	views    map[uint64][]*core
-	clock    streamClock
+	clock    rules.StreamClock
 	began    time.Time
 	messages int
 	isolated bool

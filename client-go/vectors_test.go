@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -31,97 +30,6 @@ func readVectors(t *testing.T, name string, into any) {
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
-	}
-}
-
-func TestVectorsKeepalive(t *testing.T) {
-	var file struct {
-		Cases []struct {
-			TTL  int64  `json:"ttl_ms"`
-			Word uint64 `json:"word,string"`
-			Due  int64  `json:"due_ms"`
-		}
-	}
-	readVectors(t, "keepalive.json", &file)
-	for _, c := range file.Cases {
-		if got := keepaliveDue(time.Duration(c.TTL)*time.Millisecond, c.Word).Milliseconds(); got != c.Due {
-			t.Errorf("ttl %d ms, word %d: due %d ms, want %d", c.TTL, c.Word, got, c.Due)
-		}
-	}
-}
-
-func TestVectorsDigest(t *testing.T) {
-	var file struct {
-		Cases []struct {
-			Name    string
-			Entries []struct {
-				Kind       byte
-				Namespace  string
-				Service    string
-				InstanceID string `json:"instance_id"`
-				Revision   uint64 `json:"modify_revision,string"`
-				Tag        uint64 `json:"tag,string"`
-				Hash       uint64 `json:"hash,string"`
-			}
-			Digest uint64 `json:"digest,string"`
-			Count  uint64 `json:"count,string"`
-		}
-	}
-	readVectors(t, "digest.json", &file)
-	for _, c := range file.Cases {
-		t.Run(c.Name, func(t *testing.T) {
-			var sum, count uint64
-			for _, e := range c.Entries {
-				hash := entryHash(e.Kind, e.Namespace, e.Service, e.InstanceID, e.Revision, e.Tag)
-				if hash != e.Hash {
-					t.Errorf("hash of %+v is %d", e, hash)
-				}
-				sum += hash
-				count++
-			}
-			if sum != c.Digest || count != c.Count {
-				t.Errorf("digest %d of %d, want %d of %d", sum, count, c.Digest, c.Count)
-			}
-		})
-	}
-}
-
-func TestVectorsFreshness(t *testing.T) {
-	var file struct {
-		Cases []struct {
-			Name   string
-			Frames []struct {
-				Received int64  `json:"received_ms"`
-				Uptime   uint64 `json:"server_uptime_ms"`
-				DataAge  uint64 `json:"data_age_ms"`
-				Age      int64  `json:"age_ms"`
-			}
-			Then []struct {
-				Now       int64 `json:"now_ms"`
-				Age       int64 `json:"age_ms"`
-				Freshness string
-			}
-		}
-	}
-	readVectors(t, "freshness.json", &file)
-	for _, c := range file.Cases {
-		t.Run(c.Name, func(t *testing.T) {
-			var clock streamClock
-			var timing frameTiming
-			for _, f := range c.Frames {
-				timing = clock.frame(f.Received, f.Uptime, f.DataAge)
-				if got := timing.ageMs(f.Received); got != f.Age {
-					t.Errorf("age %d at %d, want %d", got, f.Received, f.Age)
-				}
-			}
-			for _, then := range c.Then {
-				age := timing.ageMs(then.Now)
-				fresh := freshnessOf(time.Duration(age)*time.Millisecond, 30*time.Second, 10*time.Minute)
-				if age != then.Age || fresh.String() != then.Freshness {
-					t.Errorf("at %d: age %d %v, want %d %s", then.Now, age, fresh, then.Age, then.Freshness)
-				}
-			}
-		})
 	}
 }
 

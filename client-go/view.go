@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // removalsKept is how many removals a view remembers, so that Updates can tell
@@ -44,7 +46,7 @@ type View struct {
 
 	// received is unset in the view before the first.
 	received  bool
-	timing    frameTiming
+	timing    rules.Timing
 	position  Position
 	viewID    uint64
 	digest    uint64
@@ -159,7 +161,7 @@ func (v *View) Age() time.Duration {
 	if !v.received {
 		return 0
 	}
-	return time.Duration(v.timing.ageMs(v.clock.nowMs())) * time.Millisecond
+	return time.Duration(v.timing.AgeMs(v.clock.nowMs())) * time.Millisecond
 }
 
 // Freshness is how far the view can be trusted to be current, now.
@@ -167,25 +169,18 @@ func (v *View) Freshness() Freshness {
 	if !v.received {
 		return Expired
 	}
-	f := freshnessOf(v.Age(), v.config.FreshFor, v.config.StaleFor)
-	if v.distrusted || v.unverified {
-		return max(f, Stale)
-	}
+	f, _ := v.config.freshnessOf(v.Age(), v.distrusted || v.unverified)
 	return f
 }
 
 // freshnessEnds is how long until Freshness changes by time alone; negative if
 // it never does.
 func (v *View) freshnessEnds() time.Duration {
-	age := v.Age()
-	switch {
-	case !v.received || age >= v.config.StaleFor:
+	if !v.received {
 		return -1
-	case age >= v.config.FreshFor || v.distrusted || v.unverified:
-		return v.config.StaleFor - age
-	default:
-		return v.config.FreshFor - age
 	}
+	_, ends := v.config.freshnessOf(v.Age(), v.distrusted || v.unverified)
+	return ends
 }
 
 // Intent is what the view is meant to be: Present, or why it is empty.

@@ -14,7 +14,7 @@ use crate::client::Shared;
 use crate::config::CALL_TIMEOUT;
 use crate::error::{Error, Reason};
 use crate::frame::{Broken, FrameState, Outcome, isolated, recovering};
-use crate::freshness::Timing;
+use crate::freshness::StreamClock;
 use crate::instance::ServiceName;
 use crate::kinds::{Position, SnapshotCause};
 use crate::messages;
@@ -122,10 +122,9 @@ impl Lookup {
             return Err(self.violation(broken, subject));
         }
         let mut view = View::empty(Arc::new(self.selector.clone()), self.shared.clock);
-        view.timing = Some(Timing {
-            received_ms: self.shared.clock.now_ms(),
-            age_then_ms: i64::try_from(header.data_age_ms).unwrap_or(i64::MAX / 4),
-        });
+        let now_ms = self.shared.clock.now_ms();
+        let (uptime, age) = (header.server_uptime_ms, header.data_age_ms);
+        view.timing = Some(StreamClock::default().frame(now_ms, uptime, age));
         view.position = Position::new(header.epoch, header.revision);
         view.view_id = header.view_id;
         view.digest = header.digest;

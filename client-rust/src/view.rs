@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::backoff;
 use crate::error::{Error, Reason};
 use crate::freshness::{Ages, Freshness, Timing};
 use crate::instance::{Instance, InstanceKey, ServiceName, ServiceState};
@@ -192,23 +193,22 @@ impl View {
     /// How far the view can be trusted to be current, now.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
-        let by_age = self.age_ms().map_or(Freshness::Expired, |age| {
-            Freshness::of_age(age, self.clock.ages)
-        });
-        if self.distrusted {
-            by_age.max(Freshness::Stale)
-        } else {
-            by_age
-        }
+        self.judge()
+            .map_or(Freshness::Expired, |(_, freshness, _)| freshness)
+    }
+
+    /// The age, the freshness, and the age at which that ends; none before the first view.
+    fn judge(&self) -> Option<(i64, Freshness, Option<i64>)> {
+        let age = self.age_ms()?;
+        let doubtful = self.distrusted || self.unverified;
+        let (freshness, ends) = Freshness::judge(age, self.clock.ages, doubtful);
+        Some((age, freshness, ends))
     }
 
     /// How long until the freshness changes by age alone; none if it never does.
     pub(crate) fn freshness_ends(&self) -> Option<Duration> {
-        let age = self.age_ms()?;
-        let ends = Freshness::of_age(age, self.clock.ages).ends_at_ms(self.clock.ages)?;
-        Some(Duration::from_millis(
-            u64::try_from(ends - age).unwrap_or(0),
-        ))
+        let (age, _, ends) = self.judge()?;
+        Some(backoff::duration(ends? - age))
     }
 
     /// Where the content came from.

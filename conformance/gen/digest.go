@@ -59,7 +59,7 @@ func digestOf(name string, entries ...digestEntry) digestCase {
 	return digestCase{name, entries, decimal(sum), decimal(uint64(len(entries)))}
 }
 
-func digestFile() any {
+func digestFile() digestVectors {
 	pay := entryOf(kindInstance, "shop", "pay", "pay-7", 812, 0x0123456789abcdef)
 	state := entryOf(kindService, "shop", "pay", "", 811, 42)
 	return digestVectors{

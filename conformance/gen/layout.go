@@ -8,9 +8,16 @@ import (
 // lineWidth is what a line may hold, its indentation left out.
 const lineWidth = 132
 
+// caseWidth is what a case of a rule may hold to stand on one line.
+const caseWidth = 3 * lineWidth
+
 // layout writes compact JSON with one line for each value that fits.
 func layout(out *bytes.Buffer, text []byte, depth int) {
-	if len(text) <= lineWidth || text[0] != '{' && text[0] != '[' {
+	width := lineWidth
+	if bytes.HasPrefix(text, []byte(`{"name":`)) {
+		width = caseWidth
+	}
+	if len(text) <= width || text[0] != '{' && text[0] != '[' {
 		out.Write(spaced(text))
 		return
 	}

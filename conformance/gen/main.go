@@ -21,12 +21,12 @@ import (
 // files are the vectors by file name.
 func files() map[string]any {
 	return map[string]any{
-		"digest.json":    digestFile(),
+		"digest.json":    digestFile().uniform(),
 		"view_id.json":   viewIDFile(),
 		"frames.json":    framesFile(),
-		"backoff.json":   backoffFile(),
-		"keepalive.json": keepaliveFile(),
-		"freshness.json": freshnessFile(),
+		"backoff.json":   backoffFile().uniform(),
+		"keepalive.json": keepaliveFile().uniform(),
+		"freshness.json": freshnessFile().uniform(),
 	}
 }
 

@@ -8,6 +8,10 @@ const (
 	BackoffFloorMs = 50
 	// BackoffCapMs is the ceiling of waits that concern no lease.
 	BackoffCapMs = 5_000
+	// StreamLifeMs is how long a stream must have lived, and brought a message,
+	// to count as a success: a server that sends one message and dies is not to
+	// be called in a tight loop.
+	StreamLifeMs = 10_000
 )
 
 // Delay is the wait before the next attempt in milliseconds, after so many
@@ -19,4 +23,12 @@ func Delay(failures uint32, capMs int64, word uint64) int64 {
 		return BackoffFloorMs
 	}
 	return BackoffFloorMs + int64(Below(word, uint64(ceiling-BackoffFloorMs))) //nolint:gosec // both are positive
+}
+
+// FailuresAfterStream is the number of failures in a row after a stream ended.
+func FailuresAfterStream(failures uint32, delivered bool, livedMs int64) uint32 {
+	if delivered && livedMs >= StreamLifeMs {
+		return 0
+	}
+	return failures
 }

@@ -4,21 +4,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::Duration;
 
 use muster_proto::v1;
 use muster_proto::v1::watch_response::Frame;
 use prost::Message;
 use serde_json::Value;
 
-use crate::backoff;
-use crate::digest::{Digest, instance_hash, service_hash};
+use crate::digest::Digest;
 use crate::frame::{Broken, FrameState, Outcome};
-use crate::freshness::{Ages, Freshness, StreamClock};
 use crate::instance::ServiceState;
 use crate::intent::{self, Facts, Intent};
 use crate::kinds::RemovalReason;
-use crate::schedule::keepalive_after;
 
 /// The cases of a file; none if this is the crate alone, without the repository around it.
 fn vectors(name: &str) -> Option<Value> {
@@ -39,11 +35,6 @@ fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
     value[field].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A 64-bit number, which JSON holds as text.
-fn wide(value: &Value) -> u64 {
-    value.as_str().expect("text").parse().expect("a number")
-}
-
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
@@ -54,103 +45,6 @@ fn signed(value: &Value) -> i64 {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
-}
-
-fn ms(value: &Value) -> Duration {
-    Duration::from_millis(number(value))
-}
-
-#[test]
-fn vectors_backoff() {
-    let Some(file) = vectors("backoff.json") else {
-        return;
-    };
-    for c in cases(&file) {
-        let attempt = u32::try_from(number(&c["attempt"])).expect("small");
-        let got = backoff::delay(attempt, ms(&c["cap_ms"]), wide(&c["word"]));
-        assert_eq!(got, ms(&c["delay_ms"]), "{c}");
-    }
-}
-
-#[test]
-fn vectors_keepalive() {
-    let Some(file) = vectors("keepalive.json") else {
-        return;
-    };
-    for c in cases(&file) {
-        let got = keepalive_after(ms(&c["ttl_ms"]), wide(&c["word"]));
-        assert_eq!(got, ms(&c["due_ms"]), "{c}");
-    }
-}
-
-#[test]
-fn vectors_digest() {
-    let Some(file) = vectors("digest.json") else {
-        return;
-    };
-    for c in cases(&file) {
-        let mut digest = Digest::default();
-        for e in list(c, "entries") {
-            let hash = entry_hash(e);
-            assert_eq!(hash, wide(&e["hash"]), "{}: {e}", c["name"]);
-            digest.add(hash);
-        }
-        let want = Digest {
-            sum: wide(&c["digest"]),
-            count: wide(&c["count"]),
-        };
-        assert_eq!(digest, want, "{}", c["name"]);
-    }
-}
-
-fn entry_hash(e: &Value) -> u64 {
-    let (namespace, service) = (text(&e["namespace"]).into(), text(&e["service"]).into());
-    let (modify_revision, tag) = (wide(&e["modify_revision"]), wide(&e["tag"]));
-    if number(&e["kind"]) == 1 {
-        instance_hash(&v1::Instance {
-            namespace,
-            service,
-            instance_id: text(&e["instance_id"]).into(),
-            modify_revision,
-            tag,
-            ..Default::default()
-        })
-    } else {
-        service_hash(&v1::ServiceState {
-            namespace,
-            service,
-            modify_revision,
-            tag,
-            ..Default::default()
-        })
-    }
-}
-
-#[test]
-fn vectors_freshness() {
-    let Some(file) = vectors("freshness.json") else {
-        return;
-    };
-    for c in cases(&file) {
-        let mut clock = StreamClock::default();
-        let mut timing = None;
-        for f in list(c, "frames") {
-            let received = signed(&f["received_ms"]);
-            let t = clock.frame(
-                received,
-                number(&f["server_uptime_ms"]),
-                number(&f["data_age_ms"]),
-            );
-            assert_eq!(t.age_ms(received), signed(&f["age_ms"]), "{}", c["name"]);
-            timing = Some(t);
-        }
-        for then in list(c, "then") {
-            let age = timing.expect("a frame").age_ms(signed(&then["now_ms"]));
-            assert_eq!(age, signed(&then["age_ms"]), "{}", c["name"]);
-            let freshness = Freshness::of_age(age, Ages::default()).as_str();
-            assert_eq!(freshness, text(&then["freshness"]), "{}", c["name"]);
-        }
-    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod cache_file;
 mod cache_room;
 mod code;
 mod connection;
+mod digest;
 mod environment;
 mod errors;
 mod hex;
@@ -19,6 +20,7 @@ mod semver;
 mod slot_key;
 mod target;
 mod text;
+mod timing;
 mod usable;
 
 use serde::Serialize;
@@ -40,6 +42,14 @@ const TABLE: &[(&str, Evaluate)] = &[
     ("connection", connection::connection),
     ("environment", environment::environment),
     ("errors", errors::errors),
+    ("backoff", timing::backoff),
+    ("cache_age", cache_age::cache_age),
+    ("cache_file", cache_file::cache_file),
+    ("cache_room", cache_room::cache_room),
+    ("digest", digest::digest),
+    ("environment", environment::environment),
+    ("freshness", timing::freshness),
+    ("keepalive", timing::keepalive),
     ("maglev", maglev::maglev),
     ("outcome", outlier::outcome),
     ("outlier", outlier::outlier),
