@@ -106,7 +106,7 @@ func (d *diskView) entry(to *musterv1.Snapshot, e rules.CacheEntry) error {
 func (d *diskView) show(v *View) {
 	f := &d.frames
 	v.received, v.source = true, SourceDisk
-	v.timing = frameTiming{v.clock.nowMs(), d.ageMs}
+	v.timing = rules.Timing{ReceivedMs: v.clock.nowMs(), AgeThenMs: d.ageMs}
 	v.position, v.viewID, v.digest, v.count = f.position, f.viewID, f.set.digest, f.set.count()
 	v.instances, v.services, v.forbidden = f.set.instances, f.set.services, d.forbidden
 	v.snapshots, v.cause = 1, SnapshotFirst
