@@ -78,7 +78,9 @@ func (c *Client) viewOf(selector Selector, response *musterv1.LookupResponse) (*
 		Cause:  musterv1.SnapshotCause_SNAPSHOT_CAUSE_FIRST, Instances: response.GetInstances(), Services: response.GetServices(),
 	}, nil, 0)
 	if broken != nil {
-		return nil, violationError(c.Status().Server, broken.text)
+		server := c.Status().Server
+		c.config.telemetry.observe(FrameRejected{selector.String(), server, FrameFault(broken.fault)})
+		return nil, violationError(server, broken.text)
 	}
 	h := response.GetHeader()
 	v := newView(selector, &c.config, c.watcher.clock)

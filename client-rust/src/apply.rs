@@ -2,15 +2,16 @@
 
 use muster_proto::v1;
 
+use crate::client::Shared;
 use crate::error::Error;
+use crate::event::{ChangeTrace, Event, FrameFault, FrameKind};
 use crate::frame::{Broken, Outcome, Swap, isolated, recovering};
 use crate::freshness::Timing;
 use crate::kinds::{Position, SnapshotCause};
 use crate::set::Gone;
-use crate::stats::Counters;
 use crate::stream::{Content, WatchStream, violation};
-use crate::view::{Flags, REMOVALS_KEPT, Removed, Source, View};
-use crate::watch::{Track, Watch};
+use crate::view::{Flags, REMOVALS_KEPT, Removed, Source, TRACES_KEPT, View};
+use crate::watch::{Staged, Track, Watch};
 
 impl Content {
     fn header(&self) -> Option<&v1::ViewHeader> {
@@ -29,6 +30,32 @@ impl Content {
         }
     }
 
+    fn kind(&self) -> FrameKind {
+        match self {
+            Content::Snapshot(_) => FrameKind::Snapshot,
+            Content::Delta(_) => FrameKind::Delta,
+            Content::Progress(_) => FrameKind::Progress,
+        }
+    }
+
+    /// Adds what is told of it to what the chunks before it said.
+    fn add_to(&self, staged: &mut Staged) {
+        match self {
+            Content::Snapshot(s) => {
+                staged.entries += s.instances.len() + s.services.len() + s.removed.len();
+            }
+            Content::Delta(d) => {
+                staged.entries += d.instances.len() + d.services.len() + d.removals.len();
+                let traces = d.traces.iter().map(|t| ChangeTrace {
+                    revision: t.revision,
+                    traceparent: t.traceparent.clone(),
+                });
+                staged.traces.extend(traces);
+            }
+            Content::Progress(_) => {}
+        }
+    }
+
     /// A copy for one more of those who show the view; nearly always there is only one.
     fn copy(&self) -> Content {
         match self {
@@ -44,7 +71,7 @@ impl WatchStream {
     /// they were under way before.
     pub(crate) fn update_view(&mut self, watch: &mut Watch, content: Content) -> Result<(), Error> {
         let Some(header) = content.header().cloned() else {
-            watch.shared.stats.violations.add();
+            self.tell_rejected(watch, "", FrameFault::Violation);
             return Err(violation(&self.lane, "a frame without header"));
         };
         let mut shown_by = self.shown_by(header.view_id);
@@ -81,21 +108,62 @@ impl WatchStream {
         let Some(track) = watch.tracks.get_mut(&id) else {
             return Ok(true);
         };
+        let frame = content.kind();
+        let mut staged = std::mem::take(&mut track.staged);
+        content.add_to(&mut staged);
         match content.apply(track, timing.received_ms) {
-            Outcome::Staged => return Ok(false),
+            Outcome::Staged => {
+                track.staged = staged;
+                return Ok(false);
+            }
             Outcome::Swapped(swap) => {
-                note_verified(track, &swap, &shared.stats);
-                publish(track, header, timing, &swap, true);
+                note_verified(track, &swap);
+                publish(track, header, timing, &swap, &staged, true);
+                self.tell_applied(&shared, track, frame, swap.cause, &staged);
             }
             Outcome::Moved(gone) => {
                 let changed = !gone.is_empty();
                 let swap = Swap { cause: None, gone };
-                publish(track, header, timing, &swap, changed);
+                publish(track, header, timing, &swap, &staged, changed);
+                self.tell_applied(&shared, track, frame, None, &staged);
             }
             Outcome::Broken(broken) => return Err(self.broken(watch, id, broken)),
         }
         shared.watcher.set_failure(None);
         Ok(true)
+    }
+
+    /// Tells of the update that a view took over.
+    fn tell_applied(
+        &self,
+        shared: &Shared,
+        track: &Track,
+        frame: FrameKind,
+        cause: Option<SnapshotCause>,
+        staged: &Staged,
+    ) {
+        let view = track.watched.view();
+        shared.config.telemetry.view_published();
+        shared.config.telemetry.observe(&Event::FrameApplied {
+            selector: &track.watched.selector.to_string(),
+            server: self.lane.address(),
+            frame,
+            cause,
+            position: view.position(),
+            entries: staged.entries,
+            age: view.age(),
+            unverified: track.frames.is_unverified(),
+            traces: &staged.traces,
+        });
+    }
+
+    fn tell_rejected(&self, watch: &Watch, selector: &str, fault: FrameFault) {
+        let event = Event::FrameRejected {
+            selector,
+            server: self.lane.address(),
+            fault,
+        };
+        watch.shared.config.telemetry.observe(&event);
     }
 
     /// An update is complete for all who show its view.
@@ -117,16 +185,16 @@ impl WatchStream {
     /// A frame did not fit. The view stays as it is; one whose digest did not match counts as stale
     /// until it is replaced.
     fn broken(&self, watch: &Watch, id: u32, broken: Broken) -> Error {
-        let stats = &watch.shared.stats;
+        let selector = watch.tracks.get(&id).map(|t| &t.watched.selector);
+        let selector = selector.map(ToString::to_string).unwrap_or_default();
+        self.tell_rejected(watch, &selector, broken.fault());
         let what = match broken {
             Broken::Gap => "an update that starts elsewhere".to_owned(),
             Broken::Violation(text) => {
-                stats.violations.add();
                 watch.shared.servers.failed(self.lane.index());
                 text
             }
             Broken::Mismatch => {
-                stats.digest_mismatches.add();
                 watch.shared.servers.failed(self.lane.index());
                 if let Some(track) = watch.tracks.get(&id) {
                     track.watched.publish(|v| v.distrusted = true);
@@ -134,27 +202,28 @@ impl WatchStream {
                 "digest or count do not match".to_owned()
             }
         };
-        let selector = watch.tracks.get(&id).map(|t| &t.watched.selector);
-        let selector = selector.map(ToString::to_string).unwrap_or_default();
         violation(&self.lane, &format!("{what} ({selector})"))
     }
 }
 
-/// Counts what a swap tells of, and arranges for an unverified view to be asked for again.
-fn note_verified(track: &mut Track, swap: &Swap, stats: &Counters) {
-    if swap.cause == Some(SnapshotCause::HistoryLost) {
-        stats.histories_lost.add();
-    }
+/// Arranges for an unverified view to be asked for again.
+fn note_verified(track: &mut Track, swap: &Swap) {
     if !track.frames.is_unverified() {
         track.verified();
     } else if swap.cause.is_some() {
-        stats.unverified_views.add();
         track.retry_later();
     }
 }
 
 /// Makes a view of what the frames hold now.
-fn publish(track: &Track, header: &v1::ViewHeader, timing: Timing, swap: &Swap, changed: bool) {
+fn publish(
+    track: &Track,
+    header: &v1::ViewHeader,
+    timing: Timing,
+    swap: &Swap,
+    staged: &Staged,
+    changed: bool,
+) {
     let frames = &track.frames;
     track.watched.publish(|v| {
         v.timing = Some(timing);
@@ -179,6 +248,7 @@ fn publish(track: &Track, header: &v1::ViewHeader, timing: Timing, swap: &Swap, 
             v.last_cause = cause;
         }
         v.remember(&swap.gone);
+        v.remember_traces(&staged.traces);
     });
 }
 
@@ -198,6 +268,19 @@ impl View {
         let excess = all.len().saturating_sub(REMOVALS_KEPT);
         all.drain(..excess);
         self.removals = all.into();
+    }
+
+    /// Keeps the traces of changes, likewise.
+    pub(crate) fn remember_traces(&mut self, traces: &[ChangeTrace]) {
+        if traces.is_empty() {
+            return;
+        }
+        let epoch = self.position.epoch;
+        let new = traces.iter().map(|t| (epoch, t.clone()));
+        let mut all: Vec<_> = self.traces.iter().cloned().chain(new).collect();
+        let excess = all.len().saturating_sub(TRACES_KEPT);
+        all.drain(..excess);
+        self.traces = all.into();
     }
 
     /// Shows what another view of the same set shows.

@@ -9,13 +9,17 @@ use tonic::{Request, Response, Status};
 use crate::backoff::Backoff;
 use crate::client::{Shared, gave_up};
 use crate::error::{Error, Reason};
+use crate::observer::Header;
 use crate::servers::Lane;
+use crate::telemetry::ObservedCall;
 
 /// What a call is called in texts: what is attempted, and about what.
 #[derive(Clone, Copy)]
 pub(crate) struct What<'a> {
     pub(crate) op: &'a str,
     pub(crate) subject: &'a str,
+    /// What the observer wants to be sent with it.
+    pub(crate) headers: &'a [Header],
 }
 
 /// A request with the time that is left as its `grpc-timeout`.
@@ -42,12 +46,15 @@ impl Shared {
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
         let mut last = None;
-        let attempts = self.attempts(what, deadline, &attempt, &mut last);
+        let mut call = ObservedCall::begin();
+        let attempts = self.attempts(what, deadline, &attempt, &mut last, &mut call);
         let result = tokio::select! {
-            () = self.ended.cancelled() => return Err(self.closed_error()),
+            () = self.ended.cancelled() => Ok(Err(self.closed_error())),
             result = timeout_at(deadline, attempts) => result,
         };
-        result.unwrap_or_else(|_| Err(gave_up(what.op, what.subject, last.as_ref())))
+        let result = result.unwrap_or_else(|_| Err(gave_up(what.op, what.subject, last.as_ref())));
+        call.finish(&self.config.telemetry, what, &result);
+        result
     }
 
     async fn attempts<T, F, Fut>(
@@ -56,6 +63,7 @@ impl Shared {
         deadline: Instant,
         attempt: &F,
         last: &mut Option<Error>,
+        call: &mut ObservedCall,
     ) -> Result<T, Error>
     where
         F: Fn(Lane, Instant) -> Fut,
@@ -63,7 +71,7 @@ impl Shared {
     {
         let mut retries = Backoff::default();
         for tries in 1.. {
-            let e = match self.try_once(what, deadline, attempt).await {
+            let e = match self.try_once(what, deadline, attempt, call).await {
                 Ok(answer) => return Ok(answer),
                 Err(e) if !e.is_retryable() => return Err(e),
                 Err(e) => last.insert(e),
@@ -84,12 +92,16 @@ impl Shared {
         what: What<'_>,
         deadline: Instant,
         attempt: &F,
+        call: &mut ObservedCall,
     ) -> Result<T, Error>
     where
         F: Fn(Lane, Instant) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
-        let lane = self.servers.acquire(None).await?;
+        call.attempts += 1;
+        let mut lane = self.servers.acquire(None).await?;
+        lane.address().clone_into(&mut call.server);
+        lane.connection.carry(what.headers);
         let mut repeated = false;
         loop {
             let status = match attempt(lane.clone(), deadline).await {
@@ -109,6 +121,7 @@ impl Shared {
                 return Err(e);
             }
             repeated = true;
+            call.attempts += 1;
         }
     }
 

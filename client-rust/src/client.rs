@@ -25,7 +25,7 @@ use crate::selector::Selector;
 use crate::servers::Servers;
 use crate::session::{Session, State};
 use crate::spec::InstanceSpec;
-use crate::stats::{Counters, Stats};
+use crate::stats::Stats;
 use crate::subscription::Subscription;
 use crate::view::Clock;
 use crate::watcher::Watcher;
@@ -56,7 +56,6 @@ pub(crate) struct Shared {
     pub(crate) servers: Servers,
     pub(crate) keeper: Keeper,
     pub(crate) watcher: Watcher,
-    pub(crate) stats: Counters,
     pub(crate) clock: Clock,
     /// Cancelled when closing has taken back what it could: every task ends then.
     pub(crate) ended: CancellationToken,
@@ -107,7 +106,6 @@ impl Client {
             servers: Servers::new(config.clone()),
             keeper: Keeper::default(),
             watcher: Watcher::default(),
-            stats: Counters::default(),
             clock: Clock::start(config.ages),
             ended: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -172,7 +170,17 @@ impl Client {
     /// What the client counted so far. Does no I/O.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared().stats.read()
+        let shared = self.shared();
+        let mut stats = shared.config.telemetry.counters.read();
+        let watched = shared.watcher.wanted();
+        stats.subscriptions = watched.len();
+        stats.oldest_view = watched
+            .iter()
+            .map(|w| w.view().age())
+            .max()
+            .unwrap_or_default();
+        stats.registrations = shared.lock().sessions.len();
+        stats
     }
 
     /// Registers instances, all or nothing, and keeps them registered. Await it; it does nothing

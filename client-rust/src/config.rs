@@ -15,6 +15,8 @@ use crate::client::Client;
 use crate::error::{Error, Reason};
 use crate::freshness::Ages;
 use crate::messages;
+use crate::observer::Observer;
+use crate::telemetry::Telemetry;
 #[cfg(feature = "tls-ring")]
 use crate::tls::{TlsConfig, TlsLoader};
 use crate::token::TokenSource;
@@ -73,6 +75,7 @@ pub(crate) struct Config {
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) dial: Dial,
     pub(crate) words: Words,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 impl Config {
@@ -181,6 +184,7 @@ impl ClientBuilder {
                 tokens: None,
                 dial: Arc::new(tcp),
                 words: Arc::new(|| fastrand::u64(..)),
+                telemetry: Arc::default(),
             },
             #[cfg(feature = "tls-ring")]
             tls: None,
@@ -209,6 +213,12 @@ impl ClientBuilder {
             stale_ms: ms(fresh_for),
             expired_ms: ms(stale_for),
         };
+        self
+    }
+
+    /// Sets who is told what the client does. Default nobody.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.config.telemetry = Arc::new(Telemetry::new(Some(Arc::new(observer))));
         self
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use muster_proto::v1;
 
 use crate::digest::Digest;
+use crate::event::FrameFault;
 use crate::instance::{Instance, ServiceName};
 use crate::kinds::{Position, RemovalReason, SnapshotCause};
 use crate::set::{Gone, Malformed, Set};
@@ -26,6 +27,17 @@ pub(crate) enum Broken {
     Violation(String),
     /// Digest or count do not match: reopen without position.
     Mismatch,
+}
+
+impl Broken {
+    /// How events name it.
+    pub(crate) fn fault(&self) -> FrameFault {
+        match self {
+            Broken::Gap => FrameFault::Gap,
+            Broken::Violation(_) => FrameFault::Violation,
+            Broken::Mismatch => FrameFault::Mismatch,
+        }
+    }
 }
 
 /// What one frame did.

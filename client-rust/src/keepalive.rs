@@ -15,6 +15,7 @@ use tonic::Status;
 
 use crate::client::Shared;
 use crate::error::{Error, Reason};
+use crate::event::{Event, KeepaliveOutcome};
 use crate::instance::duration_from_wire;
 use crate::keeper::{Due, MOVE_AFTER, ServerChoice};
 use crate::messages;
@@ -178,11 +179,29 @@ impl KeepaliveStream {
         let mut stuck = None;
         for (index, due) in message.leases.iter().enumerate() {
             let kind = exceptions.get(&index).and_then(|e| e.kind.as_ref());
+            self.tell(due, message.sent, kind);
             if self.take_one(due, message.sent, kind) >= MOVE_AFTER {
                 stuck = stuck.max(Some(due.ttl));
             }
         }
         stuck.is_some_and(|ttl| choice.leave(&self.lane, &self.shared.servers, ttl))
+    }
+
+    /// Tells what an answer says of one lease.
+    fn tell(&self, due: &Due, sent: Instant, kind: Option<&v1::keep_alive_exception::Kind>) {
+        use v1::keep_alive_exception::Kind;
+        let outcome = match kind {
+            Some(Kind::Lost(_)) => KeepaliveOutcome::Lost,
+            Some(Kind::Unconfirmed(_)) => KeepaliveOutcome::Unconfirmed,
+            Some(Kind::ReportRefused(_)) | None => KeepaliveOutcome::Confirmed,
+        };
+        let event = Event::KeepaliveAnswered {
+            subject: &due.session.subject,
+            server: self.lane.address(),
+            outcome,
+            duration: sent.elapsed(),
+        };
+        self.shared.config.telemetry.observe(&event);
     }
 
     /// Applies what an answer says of one lease, and returns how many answers in a row have not
@@ -210,7 +229,6 @@ impl KeepaliveStream {
             Some(Kind::Unconfirmed(u)) => {
                 let retry = duration_from_wire(u.retry_after.as_ref()).unwrap_or_default();
                 let retry = retry.max(JOIN_WITHIN).min(answer_within(due.ttl));
-                self.shared.stats.unconfirmed_leases.add();
                 let in_a_row = keeper.reschedule(due, Instant::now() + retry);
                 let text = messages::unconfirmed(unconfirmed_reason(u.reason), retry);
                 due.session.lease_unconfirmed(&due.id, &text, None);

@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::{self, Backoff, below, millis};
 use crate::client::Shared;
 use crate::error::Error;
+use crate::event::{Event, StreamKind};
 use crate::keepalive::{Ended, KeepaliveStream};
 use crate::messages;
 use crate::schedule::{JOIN_WITHIN, keepalive_after};
 use crate::servers::{Lane, Servers};
 use crate::session::{Lease, Session};
+use crate::telemetry::result_of;
 
 /// The longest wait before the first attempt after a stream broke: short, because the server
 /// already suspects the leases.
@@ -283,8 +285,12 @@ async fn serve(
     let Some(lane) = acquired.await.transpose()? else {
         return Ok(Ended::Idle);
     };
-    shared.stats.keepalive_streams.add();
     let began = Instant::now();
+    let telemetry = &shared.config.telemetry;
+    telemetry.observe(&Event::StreamOpened {
+        stream: StreamKind::Keepalive,
+        server: lane.address(),
+    });
     let mut stream = KeepaliveStream::open(shared.clone(), lane.clone());
     let result = stream.run(choice).await;
     retries.stream_ended(stream.was_answered(), began.elapsed());
@@ -292,6 +298,12 @@ async fn serve(
         Ok(_) => stream.half_close().await,
         Err(e) => shared.servers.blame(lane.index(), e),
     }
+    telemetry.observe(&Event::StreamEnded {
+        stream: StreamKind::Keepalive,
+        server: lane.address(),
+        result: result_of(&result),
+        duration: began.elapsed(),
+    });
     result
 }
 

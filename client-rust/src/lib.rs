@@ -76,6 +76,7 @@ mod desired;
 mod digest;
 mod drain;
 mod error;
+mod event;
 mod frame;
 mod freshness;
 mod instance;
@@ -85,6 +86,7 @@ mod keeper;
 mod kinds;
 mod lookup;
 mod messages;
+mod observer;
 mod reason;
 mod registration;
 mod schedule;
@@ -100,6 +102,7 @@ mod status;
 mod stream;
 mod stream_calls;
 mod subscription;
+mod telemetry;
 #[cfg(feature = "tls-ring")]
 mod tls;
 mod token;
@@ -125,6 +128,7 @@ pub use client::{Client, ClientStatus};
 pub use config::ClientBuilder;
 pub use drain::{DrainReport, DrainResult, DrainWatcher};
 pub use error::{Code, Error, Reason};
+pub use event::{ChangeTrace, Event, FrameFault, FrameKind, KeepaliveOutcome, StreamKind};
 pub use freshness::Freshness;
 pub use instance::{
     Emptied, Endpoint, HealthSlot, Instance, InstanceKey, Locality, Origin, ServiceName,
@@ -136,6 +140,7 @@ pub use kinds::{
     Timestamp,
 };
 pub use lookup::Lookup;
+pub use observer::{Header, Observer};
 pub use registration::{Register, Registration, RegistrationState, RegistrationStatus};
 pub use selector::Selector;
 pub use spec::{EndpointSpec, InstanceSpec};

@@ -13,11 +13,13 @@ use crate::calls::{What, request};
 use crate::client::Shared;
 use crate::config::CALL_TIMEOUT;
 use crate::error::{Error, Reason};
+use crate::event::Event;
 use crate::frame::{Broken, FrameState, Outcome, isolated, recovering};
 use crate::freshness::StreamClock;
 use crate::instance::ServiceName;
 use crate::kinds::{Position, SnapshotCause};
 use crate::messages;
+use crate::observer::Header;
 use crate::selector::Selector;
 use crate::view::{Flags, Source, View};
 
@@ -69,15 +71,16 @@ impl Lookup {
         if self.shared.is_closing() {
             return Err(self.shared.closed_error());
         }
+        let headers = self.shared.config.telemetry.headers();
         let deadline = Instant::now() + self.timeout;
         let written = self.shared.last_write();
         let own = (written != Position::default()).then_some(written);
         let position = self.min_position.or(own);
-        let answer = match self.call(&subject, position, deadline).await {
+        let answer = match self.call(&subject, &headers, position, deadline).await {
             Err(e) if e.reason() == Reason::EpochChanged && self.min_position.is_none() => {
                 // The history that the own writes were in is over.
                 self.shared.forget_writes(written);
-                self.call(&subject, None, deadline).await?
+                self.call(&subject, &headers, None, deadline).await?
             }
             answer => answer?,
         };
@@ -87,12 +90,14 @@ impl Lookup {
     async fn call(
         &self,
         subject: &str,
+        headers: &[Header],
         position: Option<Position>,
         deadline: Instant,
     ) -> Result<v1::LookupResponse, Error> {
         let what = What {
             op: "lookup",
             subject,
+            headers,
         };
         let message = v1::LookupRequest {
             selector: Some(self.selector.to_wire()),
@@ -146,12 +151,16 @@ impl Lookup {
     }
 
     fn violation(&self, broken: Broken, subject: &str) -> Error {
-        self.shared.stats.violations.add();
+        let (server, _) = self.shared.servers.status();
+        self.shared.config.telemetry.observe(&Event::FrameRejected {
+            selector: subject,
+            server: &server,
+            fault: broken.fault(),
+        });
         let what = match broken {
             Broken::Violation(text) => text,
             Broken::Gap | Broken::Mismatch => "digest or count do not match".to_owned(),
         };
-        let (server, _) = self.shared.servers.status();
         let text = messages::violation(&server, &format!("lookup {subject}: {what}"));
         Error::new(Reason::ProtocolViolation, text).at(server)
     }

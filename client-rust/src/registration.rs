@@ -16,12 +16,14 @@ use crate::client::{Shared, gave_up};
 use crate::config::CALL_TIMEOUT;
 use crate::drain::DrainReport;
 use crate::error::{Error, Reason};
+use crate::event::Event;
 use crate::instance::{InstanceKey, duration_to_wire};
 use crate::kinds::{Health, Lifecycle, Position};
 use crate::messages;
 use crate::session::{Lease, Session, is_lost};
 use crate::session_state::{Flushed, Withdraw};
 use crate::spec::InstanceSpec;
+use crate::telemetry::result_of;
 use crate::validate;
 
 /// The longest drain that the contract allows.
@@ -140,7 +142,8 @@ impl Register {
             }
         }
         validate::specs(&self.specs)?;
-        let session = Arc::new(Session::new(self.specs));
+        let telemetry = &self.shared.config.telemetry;
+        let session = Arc::new(Session::new(self.specs, telemetry.clone()));
         if !self.shared.adopt(&session) {
             return Err(self.shared.closed_error());
         }
@@ -290,8 +293,18 @@ impl Registration {
     /// `DRAIN_CANCELLED` if [`Registration::set_lifecycle`] said `Serving` meanwhile; those of any
     /// call.
     pub async fn drain(&self, wait: Duration) -> Result<DrainReport, Error> {
+        let result = self.run_drain(wait.min(MAX_DRAIN)).await;
+        let event = Event::DrainFinished {
+            subject: &self.session.subject,
+            result: result_of(&result),
+            report: result.as_ref().ok(),
+        };
+        self.shared.config.telemetry.observe(&event);
+        result
+    }
+
+    async fn run_drain(&self, wait: Duration) -> Result<DrainReport, Error> {
         let began = Instant::now();
-        let wait = wait.min(MAX_DRAIN);
         let deadline = began + wait + CALL_TIMEOUT;
         let lease = match timeout_at(deadline, self.begin_drain()).await {
             Ok(lease) => lease?,
@@ -333,6 +346,7 @@ impl Registration {
         let what = What {
             op: "drain",
             subject: &self.session.subject,
+            headers: &self.shared.config.telemetry.headers(),
         };
         let call = self.shared.call(what, deadline, |lane, deadline| {
             // What is left of the wait: a repeated call waits for the same revision.
@@ -369,7 +383,9 @@ impl Registration {
     /// Why it could not be deregistered: it expires by its TTL then. `DEADLINE` while the client is
     /// still trying.
     pub async fn deregister(&self) -> Result<(), Error> {
-        self.session.end(RegistrationState::Deregistered);
+        let headers = self.shared.config.telemetry.headers();
+        self.session
+            .end_with(RegistrationState::Deregistered, headers);
         let done = timeout_at(Instant::now() + CALL_TIMEOUT, self.session.done()).await;
         if done.is_err() {
             return Err(self.gave_up("deregister"));

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::{CONNECT_TIMEOUT, Config, PROTOCOL_VERSION};
 use crate::error::{Error, Reason};
+use crate::event::Event;
 use crate::messages;
 use crate::status;
 use crate::transport::Connection;
@@ -122,12 +123,14 @@ impl Servers {
 
     /// A connection whose server answered and is ours, within 3 s; otherwise why not.
     async fn connect(&self, server: &Server) -> Result<Connection, String> {
+        let mut began = None;
         let attempt = async {
             let _one_at_a_time = server.connecting.lock().await;
             let present = server.connection().clone();
             if let Some(connection) = present.filter(|c| !c.is_broken()) {
                 return Ok(connection);
             }
+            began = Some(Instant::now());
             let connection = Connection::open(&self.config, &server.address)
                 .await
                 .map_err(|e| status::cause(&e))?;
@@ -135,9 +138,27 @@ impl Servers {
             *server.connection() = Some(connection.clone());
             Ok(connection)
         };
-        timeout(CONNECT_TIMEOUT, attempt)
+        let result = timeout(CONNECT_TIMEOUT, attempt)
             .await
-            .unwrap_or_else(|_| Err(messages::no_answer(CONNECT_TIMEOUT)))
+            .unwrap_or_else(|_| Err(messages::no_answer(CONNECT_TIMEOUT)));
+        if let Some(began) = began {
+            self.tell(server, began, result.as_ref().err());
+        }
+        result
+    }
+
+    /// Tells of an attempt to connect.
+    fn tell(&self, server: &Server, began: Instant, cause: Option<&String>) {
+        let (server, duration) = (server.address.as_str(), began.elapsed());
+        let event = match cause {
+            None => Event::ServerConnected { server, duration },
+            Some(cause) => Event::ServerFailed {
+                server,
+                cause,
+                duration,
+            },
+        };
+        self.config.telemetry.observe(&event);
     }
 
     /// Asks the server who it is: that proves that it answers at all, speaks our protocol and

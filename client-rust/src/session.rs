@@ -20,8 +20,10 @@ use crate::error::{Error, Reason};
 use crate::instance::{duration_from_wire, duration_to_wire};
 use crate::kinds::Position;
 use crate::messages;
+use crate::observer::Header;
 use crate::spec::InstanceSpec;
 use crate::status::outcome_unknown;
+use crate::telemetry::ObservedCall;
 
 pub(crate) use crate::registration::RegistrationState as State;
 pub(crate) use crate::session_state::{Lease, Loss, Session, Step};
@@ -79,7 +81,6 @@ impl Session {
             return Err(Error::new(Reason::LeaseUnknown, text));
         }
         self.set_status(State::Registering, &loss.text(), Some(loss.error.clone()));
-        shared.stats.reregistrations.add();
         self.register(shared, Some(&loss.lease)).await?;
         if let Some(next) = self.lease() {
             let text = loss.replaced_by(&next);
@@ -142,7 +143,8 @@ impl Session {
         shared: &Shared,
         message: &v1::RegisterRequest,
     ) -> Result<v1::RegisterResponse, Error> {
-        self.try_call(shared, "register", |lane, deadline| {
+        let headers = self.headers();
+        self.try_call(shared, "register", &headers, |lane, deadline| {
             let message = message.clone();
             async move {
                 let mut stub = lane.connection.registrations();
@@ -153,7 +155,13 @@ impl Session {
     }
 
     /// One attempt at whichever server serves, within the timeout of a call.
-    async fn try_call<T, F, Fut>(&self, shared: &Shared, op: &str, attempt: F) -> Result<T, Error>
+    async fn try_call<T, F, Fut>(
+        &self,
+        shared: &Shared,
+        op: &str,
+        headers: &[Header],
+        attempt: F,
+    ) -> Result<T, Error>
     where
         F: Fn(crate::servers::Lane, Instant) -> Fut,
         Fut: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
@@ -161,17 +169,24 @@ impl Session {
         let what = What {
             op,
             subject: &self.subject,
+            headers,
         };
         let deadline = Instant::now() + CALL_TIMEOUT;
-        timeout_at(deadline, shared.try_once(what, deadline, &attempt))
-            .await
-            .unwrap_or_else(|_| {
-                // Which server left it unanswered matters less than that one may have done it.
-                let (server, _) = shared.servers.status();
-                let text = messages::no_answer(CALL_TIMEOUT);
-                let text = messages::server_error(op, &self.subject, &server, &text);
-                Err(Error::new(Reason::Deadline, text).at(server))
-            })
+        let mut call = ObservedCall::begin();
+        let result = timeout_at(
+            deadline,
+            shared.try_once(what, deadline, &attempt, &mut call),
+        )
+        .await;
+        let result = result.unwrap_or_else(|_| {
+            // Which server left it unanswered matters less than that one may have done it.
+            let (server, _) = shared.servers.status();
+            let text = messages::no_answer(CALL_TIMEOUT);
+            let text = messages::server_error(op, &self.subject, &server, &text);
+            Err(Error::new(Reason::Deadline, text).at(server))
+        });
+        call.finish(&shared.config.telemetry, what, &result);
+        result
     }
 
     /// Takes a lease into use. It lives for its TTL from when the request was sent.
@@ -193,6 +208,8 @@ impl Session {
         };
         shared.wrote(Position::new(response.epoch, response.revision));
         self.hold(lease.clone(), specs, version);
+        // What is registered again later is nobody's call.
+        self.set_headers(Vec::new());
         if !self.is_ending() {
             shared.keep(self, lease, sent);
         }
@@ -243,7 +260,7 @@ impl Session {
                 paths: fields.iter().map(|f| (*f).to_owned()).collect(),
             }),
         };
-        let call = self.try_call(shared, "update", |lane, deadline| {
+        let call = self.try_call(shared, "update", &[], |lane, deadline| {
             let message = message.clone();
             async move {
                 let mut stub = lane.connection.registrations();
@@ -340,8 +357,9 @@ impl Session {
             lease_id: lease.id.clone(),
             instances: Vec::new(),
         };
+        let headers = self.headers();
         let response = self
-            .try_call(shared, "deregister", |lane, deadline| {
+            .try_call(shared, "deregister", &headers, |lane, deadline| {
                 let message = message.clone();
                 async move {
                     let mut stub = lane.connection.registrations();

@@ -9,12 +9,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desired;
 use crate::error::{Error, Reason};
+use crate::event::Event;
 use crate::instance::InstanceKey;
 use crate::kinds::Lifecycle;
 use crate::messages;
+use crate::observer::Header;
 use crate::registration::{RegistrationState, RegistrationStatus};
 use crate::session::over_for;
 use crate::spec::InstanceSpec;
+use crate::telemetry::Telemetry;
 
 /// A grant of the registry.
 #[derive(Clone)]
@@ -77,6 +80,9 @@ pub(crate) struct Session {
     status: watch::Sender<RegistrationStatus>,
     /// Rises when something was acknowledged, refused, or the status changed.
     progress: watch::Sender<u64>,
+    telemetry: Arc<Telemetry>,
+    /// Orders what the observer is told of the status.
+    telling: Mutex<()>,
     /// No other lock is taken while it is held, but those of the two senders.
     inner: Mutex<Inner>,
 }
@@ -95,6 +101,8 @@ struct Inner {
     draining: bool,
     /// The final state that somebody chose.
     end_state: Option<RegistrationState>,
+    /// The headers of the caller who began the first registration, then of who ended it.
+    headers: Vec<Header>,
 }
 
 /// How far `flush` is.
@@ -105,7 +113,7 @@ pub(crate) enum Flushed {
 }
 
 impl Session {
-    pub(crate) fn new(specs: Vec<InstanceSpec>) -> Session {
+    pub(crate) fn new(specs: Vec<InstanceSpec>, telemetry: Arc<Telemetry>) -> Session {
         let subject = specs
             .first()
             .map(|s| s.key().to_string())
@@ -118,6 +126,7 @@ impl Session {
             done: CancellationToken::new(),
             status: watch::Sender::new(RegistrationStatus::new()),
             progress: watch::Sender::new(0),
+            telling: Mutex::default(),
             inner: Mutex::new(Inner {
                 lease: None,
                 lost: None,
@@ -128,7 +137,9 @@ impl Session {
                 refused: None,
                 draining: false,
                 end_state: None,
+                headers: telemetry.headers(),
             }),
+            telemetry,
         }
     }
 
@@ -227,11 +238,14 @@ impl Session {
     pub(crate) fn set_status(&self, state: RegistrationState, reason: &str, error: Option<Error>) {
         let lease = self.lease();
         let incarnation = lease.as_ref().map_or(0, |l| l.incarnation);
+        let _in_order = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut from = state;
         let changed = self.status.send_if_modified(|old| {
             let same = old.state == state && old.reason == reason;
             if old.state.is_final() || same && old.incarnation == incarnation {
                 return false;
             }
+            from = old.state;
             *old = RegistrationStatus {
                 state,
                 reason: reason.to_owned(),
@@ -247,6 +261,23 @@ impl Session {
         if changed {
             self.progressed();
         }
+        if from != state {
+            self.telemetry.observe(&Event::RegistrationChanged {
+                subject: &self.subject,
+                from,
+                to: state,
+                reason,
+            });
+        }
+    }
+
+    /// What is sent with the calls that somebody asked for.
+    pub(crate) fn headers(&self) -> Vec<Header> {
+        self.lock().headers.clone()
+    }
+
+    pub(crate) fn set_headers(&self, headers: Vec<Header>) {
+        self.lock().headers = headers;
     }
 
     pub(crate) fn status(&self) -> RegistrationStatus {
@@ -347,6 +378,17 @@ impl Session {
         self.lock().end_state.get_or_insert(state);
         self.ending.cancel();
         self.wake.notify_one();
+    }
+
+    /// `end` by a caller whose headers go with the call.
+    pub(crate) fn end_with(&self, state: RegistrationState, headers: Vec<Header>) {
+        {
+            let mut inner = self.lock();
+            if inner.end_state.is_none() {
+                inner.headers = headers;
+            }
+        }
+        self.end(state);
     }
 
     pub(crate) fn is_ending(&self) -> bool {

@@ -21,6 +21,7 @@ impl Shared {
         let what = What {
             op: "list services",
             subject: &wanted.namespace,
+            headers: &[],
         };
         let message = v1::ListServicesRequest {
             namespace: wanted.namespace.clone(),

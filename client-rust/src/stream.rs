@@ -18,12 +18,14 @@ use crate::backoff::{below, millis};
 use crate::client::Shared;
 use crate::config::{CALL_TIMEOUT, IDLE_STREAM_TIMEOUT, STREAM_LIFETIME};
 use crate::error::{Error, Reason};
+use crate::event::{Event, StreamKind};
 use crate::freshness::StreamClock;
 use crate::instance::ServiceName;
 use crate::messages;
 use crate::servers::Lane;
 use crate::stream_calls::Update;
-use crate::watch::Watch;
+use crate::telemetry::result_of;
+use crate::watch::{Staged, Watch};
 
 /// How often a client looks for a server that is not isolated from its store.
 const ISOLATED_RETRY: Duration = Duration::from_secs(10);
@@ -86,8 +88,11 @@ impl WatchStream {
             Ok(response.into_inner())
         };
         let mut frames: Frames = Box::pin(frames.try_flatten_stream());
-        shared.stats.watch_streams.add();
         let first = first_frame(&lane, &mut frames).await?;
+        shared.config.telemetry.observe(&Event::StreamOpened {
+            stream: StreamKind::Watch,
+            server: lane.address(),
+        });
         Ok(WatchStream {
             lane,
             began,
@@ -105,6 +110,16 @@ impl WatchStream {
         })
     }
 
+    /// Tells that the stream ended: why, or by choice.
+    pub(crate) fn tell_end(&self, shared: &Shared, result: &Result<(), Error>) {
+        shared.config.telemetry.observe(&Event::StreamEnded {
+            stream: StreamKind::Watch,
+            server: self.lane.address(),
+            result: result_of(result),
+            duration: self.began.elapsed(),
+        });
+    }
+
     /// The cluster and the epoch of the server.
     pub(crate) fn who(&self) -> (&str, u64) {
         (&self.first.cluster_id, self.first.epoch)
@@ -115,6 +130,7 @@ impl WatchStream {
         for (id, asked) in &self.asked {
             if let Some(track) = watch.tracks.get_mut(id) {
                 track.frames.begin_stream(asked.resumed);
+                track.staged = Staged::default();
             }
         }
         let first = self.first.clone();
@@ -252,6 +268,7 @@ impl WatchStream {
             }
             if let Some(track) = watch.tracks.get_mut(&id) {
                 track.frames.drop_stage();
+                track.staged = Staged::default();
                 let names = answer.forbidden.into_iter();
                 track.forbidden = names
                     .map(|n| ServiceName::new(n.namespace, n.service))

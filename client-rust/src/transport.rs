@@ -23,6 +23,7 @@ use tonic::metadata::BinaryMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::config::{self, Config, Transport};
+use crate::observer::Header;
 use crate::schedule::LEASES_PER_MESSAGE;
 use crate::tokens::Tokens;
 
@@ -71,6 +72,16 @@ impl Connection {
     /// Notes that a call saw it break. Calls under way go on as they can.
     pub(crate) fn mark_broken(&self) {
         self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes this handle send headers of an observer with its calls.
+    pub(crate) fn carry(&mut self, headers: &[Header]) {
+        if headers.is_empty() {
+            return;
+        }
+        let mut all = self.headers.to_vec();
+        all.extend(headers.iter().filter_map(Header::to_http));
+        self.headers = Arc::new(all);
     }
 
     /// Leases that one keepalive may renew.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::event::ChangeTrace;
 use crate::freshness::Freshness;
 use crate::instance::{Instance, InstanceKey};
 use crate::kinds::{RemovalReason, SnapshotCause};
@@ -40,6 +41,9 @@ pub enum Update {
         upserted: Vec<Arc<Instance>>,
         /// Instances gone, sorted.
         removed: Vec<RemovedInstance>,
+        /// Traces of the changes, oldest first, as far as their callers sent any: at most the last
+        /// few hundred.
+        traces: Vec<ChangeTrace>,
         /// The view after it.
         view: Arc<View>,
     },
@@ -89,6 +93,7 @@ pub(crate) fn between(old: &View, new: &Arc<View>) -> Option<Update> {
     Some(Update::Delta {
         upserted,
         removed,
+        traces: new.traces_after(old.position),
         view,
     })
 }

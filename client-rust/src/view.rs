@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::backoff;
 use crate::error::{Error, Reason};
+use crate::event::ChangeTrace;
 use crate::freshness::{Ages, Freshness, Timing};
 use crate::instance::{Instance, InstanceKey, ServiceName, ServiceState};
 use crate::intent::{self, Facts, Intent};
@@ -17,6 +18,8 @@ use crate::selector::{Names, Selector};
 /// Removals that a view remembers, so that [`Updates`](crate::Updates) can tell why an instance
 /// went. The oldest are forgotten first.
 pub(crate) const REMOVALS_KEPT: usize = 1_024;
+/// How many traces of changes a view remembers, likewise.
+pub(crate) const TRACES_KEPT: usize = 256;
 
 /// Where a view's content came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +83,8 @@ pub struct View {
     pub(crate) services: Arc<[Arc<ServiceState>]>,
     pub(crate) forbidden: Arc<[ServiceName]>,
     pub(crate) removals: Arc<[Removed]>,
+    /// Traces of changes, each with the epoch of its revision.
+    pub(crate) traces: Arc<[(u64, ChangeTrace)]>,
     pub(crate) flags: Flags,
     /// Accepted although its digest did not match.
     pub(crate) unverified: bool,
@@ -108,6 +113,7 @@ impl View {
             services: Arc::new([]),
             forbidden: Arc::new([]),
             removals: Arc::new([]),
+            traces: Arc::new([]),
             flags: Flags::default(),
             unverified: false,
             distrusted: false,
@@ -209,6 +215,14 @@ impl View {
     pub(crate) fn freshness_ends(&self) -> Option<Duration> {
         let (age, _, ends) = self.judge()?;
         Some(backoff::duration(ends? - age))
+    }
+
+    /// The traces of changes that came after a position.
+    pub(crate) fn traces_after(&self, at: Position) -> Vec<ChangeTrace> {
+        let ours = self.traces.iter().filter(|(epoch, t)| {
+            *epoch == self.position.epoch && (*epoch != at.epoch || t.revision > at.revision)
+        });
+        ours.map(|(_, t)| t.clone()).collect()
     }
 
     /// Where the content came from.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::backoff::{self, Backoff};
 use crate::client::Shared;
 use crate::error::{Error, Reason};
+use crate::event::{ChangeTrace, Event};
 use crate::frame::FrameState;
 use crate::instance::ServiceName;
 use crate::messages;
@@ -31,10 +32,19 @@ const UNVERIFIED_RETRY_CAP: Duration = Duration::from_secs(600);
 pub(crate) struct Track {
     pub(crate) watched: Arc<Watched>,
     pub(crate) frames: FrameState,
+    /// What the chunks so far say of an update that is not complete.
+    pub(crate) staged: Staged,
     pub(crate) forbidden: Arc<[ServiceName]>,
     /// When a view that was taken unverified is asked for again.
     pub(crate) retry_at: Option<Instant>,
     retry_delay: Duration,
+}
+
+/// What is told of an update besides what it does: of all its chunks.
+#[derive(Default, Clone)]
+pub(crate) struct Staged {
+    pub(crate) entries: usize,
+    pub(crate) traces: Vec<ChangeTrace>,
 }
 
 impl Track {
@@ -104,12 +114,19 @@ impl Watch {
             let ended = stream.run(self).await;
             if !matches!(ended, Ok(Ended::Handover)) {
                 self.retries.stream_ended(stream.delivered, began.elapsed());
-                return ended.map(|_| ());
+                let ended = ended.map(|_| ());
+                stream.tell_end(&self.shared, &ended);
+                return ended;
             }
             match self.open(Some(stream.lane.index())).await {
                 Ok(Some(next)) if !stream.isolated || next.lane.index() != stream.lane.index() => {
+                    stream.tell_end(&self.shared, &Ok(()));
                     stream = next;
                     stream.take_over(self);
+                }
+                Ok(Some(next)) => {
+                    next.tell_end(&self.shared, &Ok(()));
+                    stream.stay(self);
                 }
                 _ => stream.stay(self),
             }
@@ -152,7 +169,13 @@ impl Watch {
             cluster_id: self.shared.servers.cluster_id(),
         };
         let opened = match WatchStream::open(&self.shared, lane.clone(), request).await {
-            Ok(stream) => self.check_epoch(&lane, &stream).map(|()| stream),
+            Ok(stream) => {
+                let checked = self.check_epoch(&lane, &stream);
+                if checked.is_err() {
+                    stream.tell_end(&self.shared, &checked);
+                }
+                checked.map(|()| stream)
+            }
             Err(e) => Err(e),
         };
         match opened {
@@ -170,6 +193,7 @@ impl Watch {
             self.tracks.entry(watched.id).or_insert_with(|| Track {
                 watched,
                 frames: FrameState::default(),
+                staged: Staged::default(),
                 forbidden: Arc::new([]),
                 retry_at: None,
                 retry_delay: Duration::ZERO,
@@ -210,7 +234,12 @@ impl Watch {
             if !self.accepts_lower() {
                 return Err(Error::new(Reason::EpochBehind, text).at(lane.address()));
             }
-            self.shared.stats.epoch_regressions.add();
+            let event = Event::EpochRegressed {
+                server: lane.address(),
+                from: self.epoch,
+                to: epoch,
+            };
+            self.shared.config.telemetry.observe(&event);
             tracing::error!("{text}; accepted, nothing else answers");
         }
         self.epoch = epoch;

@@ -10,6 +10,7 @@ use crate::client::Shared;
 use crate::error::{Error, Reason};
 use crate::messages;
 use crate::selector::Selector;
+use crate::telemetry;
 use crate::watch;
 use crate::watched::Watched;
 
@@ -83,6 +84,9 @@ impl Watcher {
         };
         if start {
             shared.spawn(watch::run(shared.clone()));
+            if shared.config.telemetry.observer.is_some() {
+                shared.spawn(telemetry::watch_freshness(shared.clone()));
+            }
         }
         watcher.nudge();
         Ok(handle)

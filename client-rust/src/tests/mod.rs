@@ -12,6 +12,7 @@ mod fake;
 mod fake_network;
 mod fake_services;
 mod keeper;
+mod observer;
 mod registration;
 #[cfg(feature = "tonic-0_14-serve")]
 mod serve;

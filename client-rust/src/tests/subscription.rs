@@ -128,6 +128,7 @@ async fn updates_yield_the_net_difference() {
         upserted,
         removed,
         view,
+        ..
     })) = updates.next().await
     else {
         panic!("want a delta")
