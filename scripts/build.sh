@@ -2,6 +2,7 @@
 # Builds what runs into bin/.
 #   scripts/build.sh go    the server, the command line and the Go examples
 #   scripts/build.sh rust  the Rust examples
+#   scripts/build.sh conformance  the server, the harness and the testees of conformance/
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
@@ -41,8 +42,21 @@ build_rust() {
 	done
 }
 
+# Statically built as the server is, so that all of it starts equally fast.
+build_conformance() {
+	need go "to build the harness"
+	need cargo "to build the Rust testee"
+	mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -o bin/muster ./cmd/muster
+	CGO_ENABLED=0 go build -trimpath -o bin/harness ./conformance/harness
+	CGO_ENABLED=0 go build -trimpath -o bin/testee-go ./conformance/testee/go
+	cargo build --quiet --package muster-testee
+	cp "${CARGO_TARGET_DIR:-target}/debug/testee-rust" bin/
+}
+
 case ${1:-} in
 go) build_go ;;
 rust) build_rust ;;
-*) die "want: build.sh go|rust" ;;
+conformance) build_conformance ;;
+*) die "want: build.sh go|rust|conformance" ;;
 esac

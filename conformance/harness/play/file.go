@@ -1,0 +1,57 @@
+package play
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// file does something to files of the stage's folder. A pattern such as
+// cache/* means all files that fit; at least one must.
+func (p *player) file(args []string) error {
+	pattern := args[1]
+	if !filepath.IsAbs(pattern) {
+		pattern = filepath.Join(p.stage.Dir, pattern)
+	}
+	if args[0] == "write" {
+		if err := os.MkdirAll(filepath.Dir(pattern), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(pattern, []byte(args[2]), 0o644)
+	}
+	paths, err := filepath.Glob(pattern)
+	switch {
+	case err != nil:
+		return err
+	case args[0] == "missing" && len(paths) > 0:
+		return fmt.Errorf("there is %s", paths)
+	case args[0] == "missing":
+		return nil
+	case len(paths) == 0:
+		return fmt.Errorf("no file fits %s", args[1])
+	}
+	for _, path := range paths {
+		err = errors.Join(err, alterFile(args[0], path))
+	}
+	return err
+}
+
+func alterFile(how, path string) error {
+	switch how {
+	case "remove":
+		return os.RemoveAll(path)
+	case "corrupt", "truncate":
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if how == "truncate" {
+			text = text[:len(text)/2]
+		} else if len(text) > 0 {
+			text[len(text)/2] ^= 0x55
+		}
+		return os.WriteFile(path, text, 0o644)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+
+	muster "github.com/muster-registry/muster/client-go"
+)
+
+// say writes one line. Whether somebody reads it is none of the testee's
+// business.
+func (t *testee) say(line any) {
+	t.outMu.Lock()
+	defer t.outMu.Unlock()
+	_ = t.out.Encode(line)
+}
+
+// answer answers a command.
+func (t *testee) answer(id uint64, ok answer, err error) {
+	if err != nil {
+		t.say(map[string]any{"id": id, "error": errorFields(err)})
+		return
+	}
+	if ok == nil {
+		ok = answer{}
+	}
+	t.say(map[string]any{"id": id, "ok": ok})
+}
+
+// event tells what a channel showed.
+func (t *testee) event(on, kind string, fields answer) {
+	line := map[string]any{"on": on, "event": kind}
+	for name, value := range fields {
+		line[name] = value
+	}
+	t.say(line)
+}
+
+// errorFields are what a program can read from an error, and under "about"
+// what differs from run to run. An error that is none of the client's is a
+// mistake in the command, with reason TESTEE.
+func errorFields(err error) answer {
+	var failed *muster.Error
+	if errors.As(err, &failed) {
+		about := answer{"text": err.Error(), "retry_after_ms": failed.RetryAfter.Milliseconds()}
+		return answer{
+			"reason": string(failed.Reason), "code": code.Code(failed.Code).String(), "retryable": failed.Retryable(), "about": about,
+		}
+	}
+	if s, is := status.FromError(err); is {
+		reason := ""
+		for _, d := range s.Details() {
+			if info, is := d.(*errdetails.ErrorInfo); is {
+				reason = info.GetReason()
+			}
+		}
+		return answer{"reason": reason, "code": code.Code(s.Code()).String(), "about": answer{"text": s.Message()}}
+	}
+	if errors.Is(err, context.Canceled) {
+		return answer{"reason": "CANCELLED", "about": answer{"text": err.Error()}}
+	}
+	return answer{"reason": "TESTEE", "about": answer{"text": err.Error()}}
+}
+
+// unknown is the error of an option that a command does not have.
+func unknown(c command, option string) error {
+	return fmt.Errorf("%s: unknown option %s", c.Do, option)
+}
+
+func missing(c command, what string) error {
+	return fmt.Errorf("%s %s: there is no %s of this name", c.Do, c.name(), what)
+}

@@ -1,0 +1,93 @@
+//! Commands about a client as a whole.
+
+use std::time::Instant;
+
+use muster_client::Client;
+use serde_json::{Value, json};
+
+use crate::command::{Answer, Command, Failure, duration, millis};
+use crate::say;
+use crate::testee::Testee;
+
+impl Testee {
+    /// `client [NAME] servers=HOST:PORT,... [ttl=] [name=] [freshness=FRESH,STALE]`.
+    pub(crate) fn new_client(&self, c: &Command) -> Answer {
+        let servers = c.with.get("servers").map_or("", String::as_str);
+        let servers = servers.split(',').filter(|s| !s.is_empty());
+        let mut builder = Client::builder(servers);
+        for (name, value) in &c.with {
+            builder = match name.as_str() {
+                "servers" => builder,
+                "name" => builder.name(value),
+                "ttl" => builder.ttl(duration(value)?),
+                "freshness" => {
+                    let (fresh, stale) = value.split_once(',').unwrap_or((value, ""));
+                    builder.freshness(duration(fresh)?, duration(stale)?)
+                }
+                other => return Err(c.unknown(other)),
+            };
+        }
+        self.keep_client(c.name(), builder.build()?);
+        Ok(Value::Null)
+    }
+
+    pub(crate) async fn ready(&self, c: &Command) -> Answer {
+        let client = self.client(c)?;
+        let ready = client.ready();
+        match c.duration("timeout")? {
+            None => ready.await?,
+            Some(limit) => match tokio::time::timeout(limit, ready).await {
+                Ok(result) => result?,
+                Err(_) => match client.status().error {
+                    Some(e) => return Err(e.into()),
+                    None => return Err(Failure::Cancelled),
+                },
+            },
+        }
+        Ok(Value::Null)
+    }
+
+    pub(crate) fn status(&self, c: &Command) -> Answer {
+        let s = self.client(c)?.status();
+        let mut answer = json!({
+            "server": s.server,
+            "registrations": s.registrations,
+            "subscriptions": s.subscriptions,
+            "about": {
+                "cluster": s.cluster_id,
+                "epoch": s.written.epoch.to_string(),
+                "revision": s.written.revision.to_string(),
+            },
+        });
+        if let Some(e) = &s.error {
+            answer["error"] = say::error(e);
+        }
+        Ok(answer)
+    }
+
+    /// All under `about`: counts depend on timing. Scenarios name those that do not.
+    pub(crate) fn stats(&self, c: &Command) -> Answer {
+        let s = self.client(c)?.stats();
+        Ok(json!({ "about": {
+            "digest_mismatches": s.digest_mismatches,
+            "unverified_views": s.unverified_views,
+            "epoch_regressions": s.epoch_regressions,
+            "histories_lost": s.histories_lost,
+            "watch_streams": s.watch_streams,
+            "keepalive_streams": s.keepalive_streams,
+            "reregistrations": s.reregistrations,
+            "unconfirmed_leases": s.unconfirmed_leases,
+        } }))
+    }
+
+    /// `close [NAME]`.
+    pub(crate) async fn close_client(&self, c: &Command) -> Answer {
+        let mut c = c.clone();
+        if !c.name().is_empty() {
+            c.client = c.name().to_owned();
+        }
+        let began = Instant::now();
+        self.client(&c)?.close().await;
+        Ok(json!({ "about": { "took_ms": millis(began.elapsed()) } }))
+    }
+}
