@@ -24,6 +24,7 @@ pub mod freshness;
 pub mod keepalive;
 mod locality;
 pub mod maglev;
+pub mod matching;
 mod name;
 pub mod outcome;
 pub mod outlier;

@@ -27,6 +27,7 @@ var table = []struct {
 	{"freshness", freshness},
 	{"keepalive", keepalive},
 	{"maglev", maglev},
+	{"matching", matching},
 	{"outcome", outcome},
 	{"outlier", outlier},
 	{"pick", pick},

@@ -11,6 +11,7 @@ mod environment;
 mod errors;
 mod hex;
 mod maglev;
+mod matching;
 mod outlier;
 mod pick;
 mod plan;
@@ -47,6 +48,7 @@ const TABLE: &[(&str, Evaluate)] = &[
     ("freshness", timing::freshness),
     ("keepalive", timing::keepalive),
     ("maglev", maglev::maglev),
+    ("matching", matching::matching),
     ("outcome", outlier::outcome),
     ("outlier", outlier::outlier),
     ("pick", pick::pick),
