@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::backoff::{self, Backoff};
 use crate::config::{self, ClientBuilder, Config};
 use crate::error::{Error, Reason};
+use crate::instance::Locality;
 use crate::keeper::Keeper;
 use crate::kinds::Position;
 use crate::lookup::Lookup;
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) keeper: Keeper,
     pub(crate) watcher: Watcher,
     pub(crate) clock: Clock,
+    /// Spreads clients over subsets of instances.
+    pub(crate) id: u64,
     /// Cancelled when closing has taken back what it could: every task ends then.
     pub(crate) ended: CancellationToken,
     tasks: TaskTracker,
@@ -107,6 +110,7 @@ impl Client {
             keeper: Keeper::default(),
             watcher: Watcher::default(),
             clock: Clock::start(config.ages),
+            id: config.word(),
             ended: CancellationToken::new(),
             tasks: TaskTracker::new(),
             runtime,
@@ -122,6 +126,18 @@ impl Client {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.0
+    }
+
+    /// Where this process runs, for crates that extend this one.
+    #[must_use]
+    pub fn locality(&self) -> &Locality {
+        &self.shared().config.locality
+    }
+
+    /// A random number that tells this client from others, for crates that extend this one.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.shared().id
     }
 
     /// Waits until a server of the list answers, at most 5 s.

@@ -14,6 +14,7 @@ use crate::backoff;
 use crate::client::Client;
 use crate::error::{Error, Reason};
 use crate::freshness::Ages;
+use crate::instance::Locality;
 use crate::messages;
 use crate::observer::Observer;
 use crate::telemetry::Telemetry;
@@ -48,6 +49,7 @@ const DEFAULT_TTL: Duration = Duration::from_secs(15);
 const MIN_TTL: Duration = Duration::from_secs(1);
 const MAX_TTL: Duration = Duration::from_secs(3_600);
 const NAME_BYTES: usize = 128;
+const LOCALITY_BYTES: usize = 63;
 
 /// A connection to a registry server, before HTTP/2.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -73,6 +75,8 @@ pub(crate) struct Config {
     #[cfg(feature = "tls-ring")]
     pub(crate) tls: Option<Arc<TlsLoader>>,
     pub(crate) tokens: Option<Arc<Tokens>>,
+    /// Where this process runs.
+    pub(crate) locality: Locality,
     pub(crate) dial: Dial,
     pub(crate) words: Words,
     pub(crate) telemetry: Arc<Telemetry>,
@@ -136,6 +140,14 @@ impl Config {
                 "it is never sent in plaintext; set tls, too",
             ));
         }
+        for (option, value) in [
+            ("region", &self.locality.region),
+            ("zone", &self.locality.zone),
+        ] {
+            if value.len() > LOCALITY_BYTES {
+                return invalid(messages::option(option, value, "use at most 63 bytes"));
+            }
+        }
         let Ages {
             stale_ms,
             expired_ms,
@@ -182,6 +194,7 @@ impl ClientBuilder {
                 #[cfg(feature = "tls-ring")]
                 tls: None,
                 tokens: None,
+                locality: Locality::default(),
                 dial: Arc::new(tcp),
                 words: Arc::new(|| fastrand::u64(..)),
                 telemetry: Arc::default(),
@@ -233,6 +246,16 @@ impl ClientBuilder {
     /// TLS, since a token is never sent in plaintext.
     pub fn token(mut self, source: impl TokenSource + 'static) -> Self {
         self.config.tokens = Some(Arc::new(Tokens::new(Arc::new(source))));
+        self
+    }
+
+    /// Sets the region and the zone where this process runs. Default empty, unknown, which is near to
+    /// nobody. Channels prefer instances that are near. At most 63 bytes each.
+    pub fn locality(mut self, region: impl Into<String>, zone: impl Into<String>) -> Self {
+        self.config.locality = Locality {
+            region: region.into(),
+            zone: zone.into(),
+        };
         self
     }
 
@@ -313,6 +336,8 @@ mod tests {
             (b(&["a:0"]), "is no host:port"),
             (b(&["a:1"]).name("x".repeat(129)), "option name"),
             (b(&["a:1"]).name("a\nb"), "option name"),
+            (b(&["a:1"]).locality("x".repeat(64), ""), "option region"),
+            (b(&["a:1"]).locality("", "x".repeat(64)), "option zone"),
             (b(&["a:1"]).freshness(ms(0), ms(1)), "option freshness"),
             (b(&["a:1"]).freshness(ms(9), ms(9)), "option freshness"),
             (b(&["a:1"]).ttl(ms(999)), "option ttl"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use muster_proto::v1;
 
 use crate::kinds::{Health, HealthSource, Lifecycle, Protocol, RemovalReason, Security, Timestamp};
+use crate::policy::TrafficPolicy;
 
 /// The weight of an instance that does not name one.
 pub(crate) const DEFAULT_WEIGHT: u32 = 100;
@@ -293,6 +294,8 @@ pub struct ServiceState {
     pub held: bool,
     /// How the last instance went; none while the service has instances.
     pub emptied: Option<Emptied>,
+    /// How operators want traffic spread; none if they said nothing.
+    pub policy: Option<TrafficPolicy>,
     /// The revision at which the service came to exist.
     pub create_revision: u64,
     /// The revision of the last change of this state.
@@ -324,6 +327,7 @@ impl ServiceState {
                 revision: e.revision,
                 time: e.time.as_ref().map(Timestamp::from),
             }),
+            policy: s.policy.map(TrafficPolicy::from_wire),
             create_revision: s.create_revision,
             modify_revision: s.modify_revision,
         }

@@ -140,6 +140,7 @@ mod tests {
                 revision: 811,
                 time: None,
             }),
+            policy: None,
             create_revision: 1,
             modify_revision: 2,
         }

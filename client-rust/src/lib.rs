@@ -87,6 +87,7 @@ mod kinds;
 mod lookup;
 mod messages;
 mod observer;
+mod policy;
 mod reason;
 mod registration;
 mod schedule;
@@ -141,6 +142,7 @@ pub use kinds::{
 };
 pub use lookup::Lookup;
 pub use observer::{Header, Observer};
+pub use policy::{LocalityRule, TrafficPolicy, VersionShare};
 pub use registration::{Register, Registration, RegistrationState, RegistrationStatus};
 pub use selector::Selector;
 pub use spec::{EndpointSpec, InstanceSpec};
