@@ -95,7 +95,7 @@ func (a *Actor) Register(ctx context.Context, key string, options map[string]str
 	if err != nil {
 		return fmt.Errorf("register %s: %w", key, err)
 	}
-	a.keep(key, answer.GetLease(), ttl)
+	a.keep(key, answer.GetLease(), ttl) //nolint:contextcheck // the lease outlives the call
 	return nil
 }
 
@@ -138,9 +138,9 @@ func (a *Actor) stream(whole, renewing context.Context, lease string, every time
 	ended := make(chan bool, 1)
 	a.tasks.Go(func() {
 		for {
-			answer, err := stream.Recv()
-			if err != nil || len(answer.GetExceptions()) > 0 && answer.GetExceptions()[0].GetLost() != nil {
-				ended <- err == nil || errors.Is(err, io.EOF) // a lost lease, or half-closed by us
+			answer, wrong := stream.Recv()
+			if wrong != nil || len(answer.GetExceptions()) > 0 && answer.GetExceptions()[0].GetLost() != nil {
+				ended <- wrong == nil || errors.Is(wrong, io.EOF) // a lost lease, or half-closed by us
 				return
 			}
 		}

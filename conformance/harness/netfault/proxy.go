@@ -3,7 +3,6 @@
 package netfault
 
 import (
-	"context"
 	"net"
 	"sync"
 	"time"
@@ -59,7 +58,7 @@ func (p *Proxy) Accept() error {
 	if p.listener != nil || p.closed {
 		return nil
 	}
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", p.address)
+	listener, err := net.Listen("tcp", p.address) //nolint:noctx // does not block
 	if err != nil {
 		return err
 	}

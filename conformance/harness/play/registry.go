@@ -70,11 +70,11 @@ func (p *player) look(args []string, s *scenario.Step) error {
 	}
 	if args[0] == "count" {
 		return p.until(s, func(ctx context.Context) (string, error) {
-			n, err := actor.Count(ctx, args[1])
+			n, wrong := actor.Count(ctx, args[1])
 			if strconv.Itoa(n) != args[2] {
-				return fmt.Sprintf("the registry has %d", n), err
+				return fmt.Sprintf("the registry has %d", n), wrong
 			}
-			return "", err
+			return "", wrong
 		})
 	}
 	key, demands, err := trace.ParseInstance(args[1])

@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"context"
 	"errors"
 	"net"
 	"strconv"
@@ -24,7 +23,7 @@ func freeAddress() (string, error) {
 	for range portTries {
 		port := firstPort + (portSeed+nextPort.Add(1))%portCount
 		address := net.JoinHostPort("127.0.0.1", strconv.FormatUint(uint64(port), 10))
-		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+		listener, err := net.Listen("tcp", address) //nolint:noctx // does not block
 		if err == nil {
 			return address, listener.Close()
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -21,8 +20,7 @@ type Process struct {
 	log  *os.File
 	done chan struct{}
 
-	once sync.Once
-	err  error // how it ended; read after done
+	err error // how it ended; read after done
 }
 
 // outputGrace is how long output is still read after the process has ended.

@@ -103,8 +103,10 @@ func (s *Server) Stop() error {
 	return s.process.Stop(stopWait)
 }
 
-// Pause and continue its process.
-func (s *Server) Pause() error    { return s.process.Signal(syscall.SIGSTOP) }
+// Pause stops its process without ending it.
+func (s *Server) Pause() error { return s.process.Signal(syscall.SIGSTOP) }
+
+// Continue ends Pause.
 func (s *Server) Continue() error { return s.process.Signal(syscall.SIGCONT) }
 
 // SaveHistory keeps a copy of the data of a server that does not run.

@@ -102,8 +102,8 @@ func (s *Stage) StartProxy(n int, withGRPC bool) (err error) {
 	p := &Proxy{}
 	target := server.Address
 	if withGRPC {
-		inner, err := freeAddress()
-		if err != nil {
+		var inner string
+		if inner, err = freeAddress(); err != nil {
 			return err
 		}
 		if p.GRPC, err = grpcfault.Start(inner, target); err != nil {
@@ -147,7 +147,7 @@ func (s *Stage) Actor() (*actor.Actor, error) {
 // StartBackend starts a backend by name; one that was there before comes back
 // at its address.
 func (s *Stage) StartBackend(name string) error {
-	address := ""
+	var address string
 	if before := s.backends[name]; before != nil {
 		address = before.Address
 	} else {

@@ -192,8 +192,10 @@ func (t *Testee) Left() map[string][]trace.Event {
 	return left
 }
 
-// Stop and Continue are SIGSTOP and SIGCONT.
-func (t *Testee) Stop() error     { return t.process.Signal(syscall.SIGSTOP) }
+// Stop stops its process without ending it.
+func (t *Testee) Stop() error { return t.process.Signal(syscall.SIGSTOP) }
+
+// Continue ends Stop.
 func (t *Testee) Continue() error { return t.process.Signal(syscall.SIGCONT) }
 
 // Kill ends it at once.

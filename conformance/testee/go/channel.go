@@ -110,7 +110,7 @@ func (t *testee) load(_ context.Context, c command) (answer, error) {
 	}
 	g.ok, g.failed, g.by, g.last = 0, 0, map[string]int{}, nil
 	g.stop, g.done = cancel, make(chan struct{})
-	go g.work(ctx, every, g.done)
+	go g.work(ctx, every, g.done) //nolint:contextcheck // it goes on after the command
 	return nil, nil
 }
 

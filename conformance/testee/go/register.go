@@ -34,9 +34,9 @@ func (t *testee) register(ctx context.Context, c command) (answer, error) {
 	}
 	var specs []muster.InstanceSpec
 	for _, key := range c.Args[1:] {
-		s, err := spec(c, key)
-		if err != nil {
-			return nil, err
+		s, wrong := spec(c, key)
+		if wrong != nil {
+			return nil, wrong
 		}
 		specs = append(specs, s)
 	}
@@ -217,9 +217,9 @@ func (t *testee) drain(ctx context.Context, c command) (answer, error) {
 		return nil, err
 	}
 	if text, given := c.With["wait"]; given {
-		wait, err := time.ParseDuration(text)
-		if err != nil {
-			return nil, err
+		wait, wrong := time.ParseDuration(text)
+		if wrong != nil {
+			return nil, wrong
 		}
 		var cancel context.CancelFunc
 		// A tenth of it is kept for the answer.

@@ -14,7 +14,7 @@ import (
 
 // serve runs a gRPC server from listening to drained: serve NAME KEY, with the
 // options of register. It answers calls with its id.
-func (t *testee) serve(ctx context.Context, c command) (answer, error) {
+func (t *testee) serve(ctx context.Context, c command) (answer, error) { //nolint:contextcheck // it goes on after the command
 	cl, err := t.client(c)
 	if err != nil {
 		return nil, err

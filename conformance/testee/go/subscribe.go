@@ -100,7 +100,7 @@ func (t *testee) subscribe(_ context.Context, c command) (answer, error) {
 	t.mu.Lock()
 	t.subscriptions[name] = &subscription{s, map[string]*muster.Picker{}}
 	t.mu.Unlock()
-	t.tasks.Go(func() { t.follow(name, s) })
+	t.tasks.Go(func() { t.follow(name, s) }) //nolint:contextcheck // it goes on after the command
 	return nil, nil
 }
 

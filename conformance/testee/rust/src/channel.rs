@@ -1,11 +1,12 @@
 //! Commands about gRPC channels.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use muster_client::tonic_0_14::{self, WaitForReady};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::client::Grpc;
 use tonic::{Request, Status};

@@ -1,9 +1,8 @@
 //! Commands about a client as a whole.
 
-use std::time::Instant;
-
 use muster_client::Client;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::command::{Answer, Command, Failure, duration, millis};
 use crate::say;

@@ -19,12 +19,15 @@ use crate::testee::Testee;
 /// The address of an instance that nobody is to call.
 const DEFAULT_ADDRESS: &str = "10.0.0.1:8080";
 
+/// How a server ends.
+pub(crate) type Served = oneshot::Receiver<Result<(), Failure>>;
+
 /// A handle, and for `serve` how to end it.
 #[derive(Clone)]
 pub(crate) struct Kept {
     pub(crate) registration: Registration,
     pub(crate) stop: CancellationToken,
-    pub(crate) served: Arc<Mutex<Option<oneshot::Receiver<Result<(), Failure>>>>>,
+    pub(crate) served: Arc<Mutex<Option<Served>>>,
 }
 
 /// What a command may say of an instance.
@@ -156,7 +159,7 @@ impl Testee {
         &self,
         name: &str,
         registration: Registration,
-        served: Option<oneshot::Receiver<Result<(), Failure>>>,
+        served: Option<Served>,
     ) -> CancellationToken {
         let stop = CancellationToken::new();
         let kept = Kept {
