@@ -23,8 +23,8 @@ const Nobody = -1
 // false if nothing else is there.
 //
 // Without a ring it is a choice of two: one slot drawn by r0 in proportion to
-// the weights, another by r1 among the rest, and of the two the one with less
-// load for its weight. With a ring it is the slot that the hash leads to.
+// the weights, another by r1 among the rest; the second is taken if it has room
+// for the call where the first has none left, for their weights. With a ring it is the slot that the hash leads to.
 // load tells the calls in flight at a position.
 func Pick(t *Table, r0, r1 uint64, ring Ring, hash uint64, exclude int, load func(position int) uint64) (position int, ok bool) {
 	if len(ring) > 0 {
@@ -44,7 +44,7 @@ func Pick(t *Table, r0, r1 uint64, ring Ring, hash uint64, exclude int, load fun
 		return first, true
 	}
 	second := t.draw(r1, exclude, first)
-	if lighter(load(second), t.weight(second), load(first), t.weight(first)) {
+	if hasRoom(load(second), t.weight(second), load(first), t.weight(first)) {
 		return second, true
 	}
 	return first, true
@@ -83,12 +83,14 @@ func (t *Table) weight(position int) uint64 {
 	return t.Prefix[position] - t.start(position)
 }
 
-// lighter tells whether a slot has less load for its weight than another, with
-// the call that is to be placed. The products have 128 bits.
-func lighter(load, weight, otherLoad, otherWeight uint64) bool {
+// hasRoom tells whether a slot, with the call that is to be placed, has no more
+// load for its weight than another has without it. With equal weights that is
+// less load; and while nothing is in flight, calls follow the weights exactly.
+// The products have 128 bits.
+func hasRoom(load, weight, otherLoad, otherWeight uint64) bool {
 	high, low := bits.Mul64(withOne(load), otherWeight)
-	otherHigh, otherLow := bits.Mul64(withOne(otherLoad), weight)
-	return high < otherHigh || high == otherHigh && low < otherLow
+	otherHigh, otherLow := bits.Mul64(otherLoad, weight)
+	return high < otherHigh || high == otherHigh && low <= otherLow
 }
 
 func withOne(load uint64) uint64 {

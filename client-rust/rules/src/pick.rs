@@ -16,8 +16,8 @@ pub struct Table {
 /// nothing else is there.
 ///
 /// Without a hash it is a choice of two: one slot drawn by `r0` in proportion to the weights,
-/// another by `r1` among the rest, and of the two the one with less load for its weight. With a
-/// hash it is the slot that the ring leads to. `load` tells the calls in flight at a position.
+/// another by `r1` among the rest; the second is taken if it has room for the call where the first
+/// has none left, for their weights. With a hash it is the slot that the ring leads to. `load` tells the calls in flight at a position.
 #[must_use]
 pub fn pick(
     table: &Table,
@@ -44,11 +44,11 @@ pub fn pick(
         return Some(first);
     }
     let second = table.draw(r1, exclude, Some(first));
-    let lighter = lighter(
+    let has_room = has_room(
         (load(second), table.weight(Some(second))),
         (load(first), table.weight(Some(first))),
     );
-    Some(if lighter { second } else { first })
+    Some(if has_room { second } else { first })
 }
 
 impl Table {
@@ -77,9 +77,10 @@ impl Table {
     }
 }
 
-/// Whether a slot has less load for its weight than another, each as (load, weight), with the call
-/// that is to be placed.
-fn lighter((load, weight): (u64, u64), (other_load, other_weight): (u64, u64)) -> bool {
-    let product = |load: u64, weight: u64| u128::from(load.saturating_add(1)) * u128::from(weight);
-    product(load, other_weight) < product(other_load, weight)
+/// Whether a slot, with the call that is to be placed, has no more load for its weight than another
+/// has without it, each as (load, weight). With equal weights that is less load; and while nothing
+/// is in flight, calls follow the weights exactly.
+fn has_room((load, weight): (u64, u64), (other_load, other_weight): (u64, u64)) -> bool {
+    let product = |load: u64, weight: u64| u128::from(load) * u128::from(weight);
+    product(load.saturating_add(1), other_weight) <= product(other_load, weight)
 }
