@@ -6,11 +6,12 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/resolver"
 
 	"github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 const (
@@ -34,31 +35,46 @@ func (builder) Name() string { return balancerName }
 
 // Build implements balancer.Builder.
 func (builder) Build(cc balancer.ClientConn, _ balancer.BuildOptions) balancer.Balancer {
-	b := &viewBalancer{cc: cc, slots: make(map[slotKey]*slot)}
+	b := &viewBalancer{cc: cc, began: time.Now(), plan: &plan{ring: &ring{}}, slots: make(map[rules.SlotKey]*slot)}
 	b.noView = time.AfterFunc(firstViewWait, b.gaveUpWaiting)
 	cc.UpdateState(balancer.State{ConnectivityState: connectivity.Connecting, Picker: waiting{}})
 	return b
 }
 
 // viewBalancer connects to what views show and spreads calls over it. grpc
-// calls it from one goroutine at a time; timers come from others.
+// calls it from one goroutine at a time; timers and the ends of calls come from
+// others.
 type viewBalancer struct {
-	cc balancer.ClientConn
+	cc    balancer.ClientConn
+	began time.Time
+
+	// service and source are set with the first view, before the first picker.
+	service muster.ServiceName
+	source  *source
 
 	// mu guards what follows. The ClientConn's own locks are taken inside of it.
 	mu     sync.Mutex
 	closed bool
-	source *source
-	view   *muster.View
-	plan   plan
-	slots  map[slotKey]*slot
+	// conn is the channel; nil until it is complete.
+	conn  *grpc.ClientConn
+	last  *resolved
+	plan  *plan
+	slots map[rules.SlotKey]*slot
+	// arranged are the slots of the plan, in its order.
+	arranged []*slot
+	// connected of them are to have a connection, ejected are left out.
+	connected, ejected uint32
 	// late is set when no first view came in time.
 	late   bool
 	noView *time.Timer
 	// soon publishes a table that may wait; nil if none does.
 	soon *time.Timer
-	// ready are the connections of the table that was published last.
+	// ready are the connections of the table that was published last, and mode
+	// is its mode.
 	ready int
+	mode  rules.Mode
+	// untold are events that are told once mu is released.
+	untold []muster.Event
 }
 
 // UpdateClientConnState implements balancer.Balancer: it takes a view.
@@ -67,129 +83,81 @@ func (b *viewBalancer) UpdateClientConnState(state balancer.ClientConnState) err
 	if !ok {
 		return errors.New(balancerName + " needs the resolver of mustergrpc.NewClient")
 	}
-	r.taken.Store(true)
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	if b.closed {
 		return nil
 	}
-	b.source, b.view = r.source, r.view
-	next := makePlan(r.view, r.service)
-	if next.panicking && !b.plan.panicking {
-		r.logger.Warn(textPanic(r.service, next.healthy, next.total))
+	if b.last = r; b.source == nil {
+		b.source, b.service = r.source, r.service
 	}
-	same := b.plan.equal(next)
-	b.plan = next
+	r.balancer.Store(b)
 	if r.view.Intent() == muster.NotYet {
 		b.publishLocked()
 		return nil
 	}
 	b.noView.Stop()
 	b.late = false
-	if same && len(next.slots) > 0 {
-		r.picker.Applied(r.view)
-		return nil
-	}
-	retired := b.arrangeLocked()
-	b.publishLocked()
-	// Only now, when no new call can find them, may the connections go and the
+	b.replanLocked()
+	// Only now, when no new call can find what the view no longer has, may the
 	// registry hear of it.
 	r.picker.Applied(r.view)
-	for _, s := range retired {
-		s.close()
-	}
 	return nil
 }
 
-// arrangeLocked makes connections for new slots and takes out those that the
-// plan no longer has; the caller closes them.
-func (b *viewBalancer) arrangeLocked() (retired []*slot) {
-	wanted := make(map[slotKey]planned, len(b.plan.slots))
-	for _, p := range b.plan.slots {
-		wanted[p.key] = p
+// replanLocked makes a plan of the last view and what calls found out, and
+// publishes its table. What the plan no longer has is closed afterwards, when
+// no new call can find it. It publishes nothing if nothing is new.
+func (b *viewBalancer) replanLocked() (published bool) {
+	if b.last.view.Intent() == muster.NotYet {
+		return false
 	}
-	for key, s := range b.slots {
-		p, ok := wanted[key]
-		// A new registration says that somebody listens there again, so a
-		// connection that waits for its next attempt need not.
-		reborn := p.generation > s.generation && s.state != connectivity.Ready
-		if !ok || reborn {
-			delete(b.slots, key)
-			retired = append(retired, s)
-			continue
-		}
-		s.planned = p
-	}
-	for key, p := range wanted {
-		if b.slots[key] == nil {
-			b.connectLocked(p)
+	before := b.plan
+	b.forgiveRenewedLocked()
+	b.plan = makePlan(b.last, b.isEjectedLocked, before)
+	if b.plan.Panicking != before.Panicking {
+		b.tellLocked(muster.PanicChanged{Service: b.service.String(), Panic: b.plan.Panicking})
+		if b.plan.Panicking {
+			b.source.logger.Warn(textPanic(b.service, b.plan.Healthy, b.plan.Total))
 		}
 	}
-	return retired
+	if before.view != nil && b.plan.equal(before) && b.mode != rules.ModeEmpty {
+		return false
+	}
+	retired := b.arrangeLocked()
+	b.publishLocked()
+	for _, s := range retired {
+		s.close()
+	}
+	return true
 }
 
-func (b *viewBalancer) connectLocked(p planned) {
-	s := &slot{planned: p, state: connectivity.Idle}
-	//nolint:staticcheck // deprecated for several addresses; this is one
-	conn, err := b.cc.NewSubConn([]resolver.Address{addressOf(p.key)}, balancer.NewSubConnOptions{
-		StateListener: func(state balancer.SubConnState) { b.slotChanged(s, state) },
-	})
-	if err != nil { // only while the channel is being closed
-		return
-	}
-	s.conn = conn
-	b.slots[p.key] = s
-	conn.Connect()
-}
-
-// slotChanged takes a new state of a connection. A connection that is lost
-// leaves the table at once; one that is gained may wait for others.
-func (b *viewBalancer) slotChanged(s *slot, state balancer.SubConnState) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed || b.slots[s.key] != s {
-		return
-	}
-	lost, gained := s.changed(state, time.Now())
-	b.tryConnectLocked(s)
-	switch {
-	case lost, gained && b.ready == 0:
-		b.publishLocked()
-	case gained, b.ready == 0:
-		if b.soon == nil {
-			b.soon = time.AfterFunc(coalesce, b.publishSoon)
+// forgiveRenewedLocked forgets what is known against slots whose instances were
+// registered anew.
+func (b *viewBalancer) forgiveRenewedLocked() {
+	for _, i := range b.last.view.InstancesOf(b.service) {
+		s := b.slots[slotOf(i, b.source.endpoint)]
+		if s != nil && generationOf(i) > s.generation {
+			b.forgiveLocked(s)
 		}
 	}
 }
 
-// tryConnectLocked begins the next attempt, now or when its time has come.
-func (b *viewBalancer) tryConnectLocked(s *slot) {
-	if s.state != connectivity.Idle && s.state != connectivity.TransientFailure {
-		return
-	}
-	wait := time.Until(s.notBefore)
-	if s.state == connectivity.Idle && wait <= 0 {
-		s.conn.Connect()
-		return
-	}
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-	s.timer = time.AfterFunc(max(wait, 0), func() { b.retry(s) })
+func (b *viewBalancer) isEjectedLocked(key rules.SlotKey) bool {
+	s := b.slots[key]
+	return s != nil && s.outlier.Ejected
 }
 
-func (b *viewBalancer) retry(s *slot) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	// A transport that is still in its own short wait becomes IDLE by itself.
-	if !b.closed && b.slots[s.key] == s && s.state == connectivity.Idle {
-		s.conn.Connect()
+// publishSoonLocked publishes a table in a moment.
+func (b *viewBalancer) publishSoonLocked() {
+	if b.soon == nil {
+		b.soon = time.AfterFunc(coalesce, b.publishSoon)
 	}
 }
 
 func (b *viewBalancer) publishSoon() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	if !b.closed {
 		b.publishLocked()
 	}
@@ -197,7 +165,7 @@ func (b *viewBalancer) publishSoon() {
 
 func (b *viewBalancer) gaveUpWaiting() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	b.late = true
 	if !b.closed && b.source != nil {
 		b.publishLocked()
@@ -210,57 +178,57 @@ func (b *viewBalancer) publishLocked() {
 		b.soon.Stop()
 		b.soon = nil
 	}
-	state := b.tableLocked(time.Now())
-	b.cc.UpdateState(state)
+	p := b.pickerLocked()
+	b.ready, b.mode = len(p.table.Slots), p.mode
+	state := connectivity.TransientFailure
+	switch p.mode {
+	case rules.ModeServe:
+		state = connectivity.Ready
+	case rules.ModeWait:
+		state = connectivity.Connecting
+	}
+	b.cc.UpdateState(balancer.State{ConnectivityState: state, Picker: p})
 }
 
-// tableLocked decides: ready connections, else wait if there is hope, else fail.
-func (b *viewBalancer) tableLocked(now time.Time) balancer.State {
-	ready, failed, picks, hope := b.sortLocked(now)
-	b.ready = len(ready)
-	wait := balancer.State{ConnectivityState: connectivity.Connecting, Picker: waiting{}}
-	fail := func(err *muster.Error) balancer.State {
-		return balancer.State{ConnectivityState: connectivity.TransientFailure, Picker: failing{err}}
+// pickerLocked decides: ready connections, else wait if there is hope, else fail.
+func (b *viewBalancer) pickerLocked() *picker {
+	p := &picker{balancer: b, service: b.service, plan: b.plan, slots: b.arranged, states: make([]slotNow, len(b.arranged))}
+	p.load = p.loadAt
+	states := make([]rules.SlotState, len(b.arranged))
+	for n, s := range b.arranged {
+		p.states[n] = slotNow{s.reach(), s.conn, s.failure}
+		states[n] = rules.SlotState{Weight: b.plan.Slots[n].Weight, Reach: p.states[n].reach, FailedMs: s.failedMs}
 	}
+	usable := rules.UsableOf(states)
+	p.mode, p.table = usable.Mode, usable.Table
 	ended := b.source.subscription.Err()
 	switch {
-	case len(ready) > 0:
-		return balancer.State{ConnectivityState: connectivity.Ready, Picker: newRoundRobin(ready)}
+	case p.mode == rules.ModeServe:
 	case ended != nil:
-		return fail(asUnavailable(ended, b.source.service))
-	case b.view.Intent() == muster.NotYet && b.late:
-		return fail(asUnavailable(b.source.subscription.Why(b.source.service), b.source.service))
-	case b.view.Intent() == muster.NotYet, hope:
-		return wait
-	case b.plan.reason != nil:
-		return fail(b.plan.reason)
-	case failed != nil:
-		return fail(unavailable(muster.ReasonNoReadyEndpoint, b.source.service,
-			textNoReady(b.source.service, picks, failed.key.address, causeOf(failed.failure))))
-	default:
-		return wait
+		p.mode, p.err = rules.ModeEmpty, asUnavailable(ended, b.service)
+	case b.plan.view == nil:
+		p.mode, p.plan = rules.ModeWait, nil
+		if b.late {
+			p.mode, p.err = rules.ModeEmpty, asUnavailable(b.source.subscription.Why(b.service), b.service)
+		}
+	case p.mode == rules.ModeEmpty:
+		p.err = b.plan.reason
+	case p.mode == rules.ModeUnreachable:
+		p.err = b.unreachableLocked(usable.Failed)
 	}
+	return p
 }
 
-// sortLocked looks at the connections that may be picked: those that are ready,
-// one that failed, how many there are, and whether one is being connected.
-func (b *viewBalancer) sortLocked(now time.Time) (ready []balancer.SubConn, failed *slot, picks int, hope bool) {
-	for _, p := range b.plan.slots {
-		s := b.slots[p.key]
-		if s == nil || !s.pick {
-			continue
-		}
-		picks++
-		switch {
-		case s.state == connectivity.Ready:
-			ready = append(ready, s.conn)
-		case s.connecting(now):
-			hope = true
-		case s.failure != nil && failed == nil:
-			failed = s
+// unreachableLocked is the error of a table whose slots all failed, failed last.
+func (b *viewBalancer) unreachableLocked(failed int) *muster.Error {
+	picks := 0
+	for _, s := range b.plan.Slots {
+		if s.Weight > 0 {
+			picks++
 		}
 	}
-	return ready, failed, picks, hope
+	s := b.arranged[failed]
+	return unavailable(muster.ReasonNoReadyEndpoint, b.service, textNoReady(b.service, picks, s.key.Address, causeOf(s.failure)))
 }
 
 // causeOf is the innermost text of a connection error.
@@ -274,6 +242,22 @@ func causeOf(err error) string {
 	}
 }
 
+// tellLocked tells of an event once mu is released.
+func (b *viewBalancer) tellLocked(e muster.Event) { b.untold = append(b.untold, e) }
+
+// unlock releases mu and tells what happened.
+func (b *viewBalancer) unlock() {
+	events := b.untold
+	b.untold = nil
+	b.mu.Unlock()
+	for _, e := range events {
+		b.observe(e)
+	}
+}
+
+// observe must be called without mu.
+func (b *viewBalancer) observe(e muster.Event) { b.source.observe(e) }
+
 // ResolverError implements balancer.Balancer. The resolver reports none.
 func (b *viewBalancer) ResolverError(error) {}
 
@@ -286,14 +270,13 @@ func (b *viewBalancer) ExitIdle() {}
 // Close implements balancer.Balancer.
 func (b *viewBalancer) Close() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	b.closed = true
 	b.noView.Stop()
-	if b.soon != nil {
-		b.soon.Stop()
-	}
+	stop(b.soon)
 	for _, s := range b.slots {
 		s.close()
 	}
 	clear(b.slots)
+	channels.Delete(b.conn)
 }

@@ -1,7 +1,6 @@
 package mustergrpc
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -9,11 +8,14 @@ import (
 	"google.golang.org/grpc/backoff"
 
 	"github.com/muster-registry/muster/client-go"
-	endpointbackoff "github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // connectTimeout bounds one attempt to connect to an endpoint.
 const connectTimeout = 3 * time.Second
+
+// shortest is the shortest wait between attempts to connect.
+const shortest = rules.BackoffFloorMs * time.Millisecond
 
 // serviceConfig selects the balancer of this package.
 const serviceConfig = `{"loadBalancingConfig":[{"` + balancerName + `":{}}]}`
@@ -31,26 +33,28 @@ const serviceConfig = `{"loadBalancingConfig":[{"` + balancerName + `":{}}]}`
 // Close the channel before the client. The error is INVALID_ARGUMENT or CLOSED;
 // the former also for a service config that selects another balancer.
 func NewClient(c *muster.Client, target string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
-	service, bad := parseTarget(target)
+	parsed, bad := parseTarget(target)
 	if bad != nil {
 		return nil, bad
 	}
 	// A first subscription tells whether the names are valid and the client open.
+	service := muster.ServiceName{Namespace: parsed.Namespace, Service: parsed.Service}
 	probe, err := c.Subscribe(muster.Service(service.Namespace, service.Service))
 	if err != nil {
 		return nil, err
 	}
 	defer probe.Close()
-	builder := &resolverBuilder{client: c, service: service}
+	builder := &resolverBuilder{client: c, service: service, endpoint: parsed.Endpoint}
 	conn, err := grpc.NewClient(target, slices.Concat(defaultOptions(), options, enforcedOptions(builder))...)
 	if err != nil {
 		return nil, dialError(target, err.Error())
 	}
 	conn.Connect()
-	if !builder.taken.Load() {
+	if builder.balancer.Load() == nil {
 		_ = conn.Close() // it was never used
 		return nil, dialError(target, textOtherBalancer())
 	}
+	builder.balancer.Load().open(conn)
 	return conn, nil
 }
 
@@ -73,36 +77,11 @@ func enforcedOptions(builder *resolverBuilder) []grpc.DialOption {
 		// is as short as it can be.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
-				BaseDelay: endpointbackoff.Floor, MaxDelay: endpointbackoff.Floor, Multiplier: 1,
+				BaseDelay: shortest, MaxDelay: shortest, Multiplier: 1,
 			},
 			MinConnectTimeout: connectTimeout,
 		}),
-		grpc.WithChainUnaryInterceptor(markUnary),
-		grpc.WithChainStreamInterceptor(markStream),
+		grpc.WithChainUnaryInterceptor(unaryRPC),
+		grpc.WithChainStreamInterceptor(streamRPC),
 	}
-}
-
-// waitsForReady marks the context of calls that wait for readiness, which the
-// picker cannot see otherwise: for them its errors must not be final.
-type waitsForReady struct{}
-
-func mark(ctx context.Context, options []grpc.CallOption) context.Context {
-	wait := false
-	for _, o := range options {
-		if f, ok := o.(grpc.FailFastCallOption); ok {
-			wait = !f.FailFast
-		}
-	}
-	if !wait {
-		return ctx
-	}
-	return context.WithValue(ctx, waitsForReady{}, true)
-}
-
-func markUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
-	return invoke(mark(ctx, options), method, req, reply, cc, options...)
-}
-
-func markStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
-	return open(mark(ctx, options), desc, cc, method, options...)
 }

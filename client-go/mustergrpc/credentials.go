@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // EndpointCredentials dial each endpoint as it says itself: in plaintext, or by
@@ -25,8 +26,13 @@ func EndpointCredentials(config *tls.Config) credentials.TransportCredentials {
 	return &endpointCredentials{config: config.Clone(), plaintext: insecure.NewCredentials()}
 }
 
-// dialledKey is the attribute of an address that holds its slotKey.
+// dialledKey is the attribute of an address that holds the key of its slot.
 type dialledKey struct{}
+
+var (
+	securityTLS       = muster.SecurityTLS.String()
+	securityMutualTLS = muster.SecurityMutualTLS.String()
+)
 
 type endpointCredentials struct {
 	config    *tls.Config
@@ -35,14 +41,14 @@ type endpointCredentials struct {
 
 // ClientHandshake implements credentials.TransportCredentials.
 func (c *endpointCredentials) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	slot, _ := credentials.ClientHandshakeInfoFromContext(ctx).Attributes.Value(dialledKey{}).(slotKey)
-	if slot.security != muster.SecurityTLS && slot.security != muster.SecurityMutualTLS {
+	slot, _ := credentials.ClientHandshakeInfoFromContext(ctx).Attributes.Value(dialledKey{}).(rules.SlotKey)
+	if slot.Security != securityTLS && slot.Security != securityMutualTLS {
 		return c.plaintext.ClientHandshake(ctx, authority, raw)
 	}
-	if slot.security == muster.SecurityMutualTLS && len(c.config.Certificates) == 0 && c.config.GetClientCertificate == nil {
-		return nil, nil, errors.New(textNoTLS(slot.address))
+	if slot.Security == securityMutualTLS && len(c.config.Certificates) == 0 && c.config.GetClientCertificate == nil {
+		return nil, nil, errors.New(textNoTLS(slot.Address))
 	}
-	return credentials.NewTLS(c.config).ClientHandshake(ctx, slot.serverName, raw)
+	return credentials.NewTLS(c.config).ClientHandshake(ctx, slot.ServerName, raw)
 }
 
 // ServerHandshake implements credentials.TransportCredentials; it is not used.

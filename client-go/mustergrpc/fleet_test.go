@@ -224,6 +224,22 @@ func spread(t *testing.T, c healthpb.HealthClient, n int) map[string]int {
 	return counts
 }
 
+// expectSpread checks that calls were spread as wanted, give or take what
+// chance does.
+func expectSpread(t *testing.T, got, want map[string]int) {
+	t.Helper()
+	for endpoint, n := range want {
+		if d := got[endpoint] - n; d*d > 36*n { // six deviations
+			t.Errorf("%s got %d calls, want about %d", endpoint, got[endpoint], n)
+		}
+	}
+	for endpoint, n := range got {
+		if _, ok := want[endpoint]; !ok {
+			t.Errorf("%s got %d calls, want none", endpoint, n)
+		}
+	}
+}
+
 // settle lets everything that is under way happen, connections included.
 func settle() {
 	synctest.Wait()

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // Every text that users of this package read stands here, so that the Go and
@@ -19,7 +20,7 @@ func targetError(target, problem string) *muster.Error {
 func dialError(target, problem string) *muster.Error {
 	return &muster.Error{
 		Reason: muster.ReasonInvalidArgument, Code: codes.InvalidArgument, Op: "dial", Subject: target,
-		Message: fmt.Sprintf("target %q: %s", target, problem),
+		Message: fmt.Sprintf("target %s: %s", rules.Quote(target), problem),
 	}
 }
 
@@ -31,21 +32,56 @@ func unavailable(reason muster.Reason, service muster.ServiceName, message strin
 	}
 }
 
-func textNoneServes(service muster.ServiceName, total, draining, starting, weightless, undialable int) string {
+// leftOut is how texts tell of the steps of a plan that leave instances out, in
+// this order.
+var leftOut = []struct {
+	why  rules.Why
+	what string
+}{
+	{rules.WhyDraining, "draining"},
+	{rules.WhyStarting, "starting"},
+	{rules.WhyWeightless, "of weight 0"},
+	{rules.WhyNoEndpoint, "without a gRPC endpoint"},
+	{rules.WhyVersionShare, "of a version without a share"},
+	{rules.WhyLocality, "too far away"},
+	{rules.WhySubset, "for other clients"},
+	{rules.WhyUnhealthy, "unhealthy"},
+	{rules.WhyEjected, "ejected after failed calls"},
+}
+
+func textNoneServes(service muster.ServiceName, steps []rules.Why) string {
+	counts := map[rules.Why]int{}
+	for _, why := range steps {
+		counts[why]++
+	}
 	var parts []string
-	for _, p := range []struct {
-		count int
-		what  string
-	}{{draining, "draining"}, {starting, "starting"}, {weightless, "of weight 0"}, {undialable, "without a gRPC endpoint"}} {
-		if p.count > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.count, p.what))
+	for _, p := range leftOut {
+		if n := counts[p.why]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, p.what))
 		}
 	}
 	noun := "instances"
-	if total == 1 {
+	if len(steps) == 1 {
 		noun = "instance"
 	}
-	return fmt.Sprintf("%s has %d %s, none takes requests: %s", service, total, noun, strings.Join(parts, ", "))
+	return fmt.Sprintf("%s has %d %s, none takes requests: %s", service, len(steps), noun, strings.Join(parts, ", "))
+}
+
+func textNoInstance(service muster.ServiceName, id string, at muster.Position) string {
+	return fmt.Sprintf("%s has no instance %s (epoch %d, revision %d)", service, rules.Quote(id), at.Epoch, at.Revision)
+}
+
+func textNotCalled(service muster.ServiceName, id string, step rules.Why) string {
+	for _, p := range leftOut {
+		if p.why == step {
+			return fmt.Sprintf("instance %s of %s takes no requests: it is %s", rules.Quote(id), service, p.what)
+		}
+	}
+	return fmt.Sprintf("instance %s of %s takes no requests: %s", rules.Quote(id), service, step)
+}
+
+func textInstanceAway(service muster.ServiceName, id, address, cause string) string {
+	return fmt.Sprintf("instance %s of %s cannot be reached: %s: %s; still retrying", rules.Quote(id), service, address, cause)
 }
 
 func textNoReady(service muster.ServiceName, slots int, address, cause string) string {
@@ -57,7 +93,7 @@ func textNoReady(service muster.ServiceName, slots int, address, cause string) s
 }
 
 func textPanic(service muster.ServiceName, healthy, total int) string {
-	return fmt.Sprintf("%d of %d instances of %s are healthy, fewer than half: health is ignored until more are",
+	return fmt.Sprintf("%d of %d instances of %s are healthy, too few: health is ignored until more are",
 		healthy, total, service)
 }
 

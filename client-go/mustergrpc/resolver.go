@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/resolver"
 
 	"github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // resolverBuilder makes the resolver of one channel. It is given to the channel
@@ -16,8 +17,10 @@ import (
 type resolverBuilder struct {
 	client  *muster.Client
 	service muster.ServiceName
-	// taken tells whether the balancer of this package got the first view.
-	taken atomic.Bool
+	// endpoint is the name of the endpoint to dial; empty is the one that fits.
+	endpoint string
+	// balancer is that of this package, once it got the first view.
+	balancer atomic.Pointer[viewBalancer]
 }
 
 // Scheme implements resolver.Builder.
@@ -41,12 +44,13 @@ func (b *resolverBuilder) Build(_ resolver.Target, cc resolver.ClientConn, _ res
 		cc:     cc,
 		cancel: cancel,
 		source: &source{
-			service: b.service, subscription: subscription, picker: subscription.AddPicker(), logger: b.client.Logger(),
+			service: b.service, endpoint: b.endpoint, subscription: subscription, picker: subscription.AddPicker(),
+			self: selfOf(b.client), logger: b.client.Logger(), observe: b.client.Observe,
 		},
 	}
 	v := subscription.View()
 	r.emit(v)
-	b.taken.Store(r.source.taken.Load())
+	b.balancer.Store(r.source.balancer.Load())
 	r.task.Go(func() { r.follow(ctx, v) })
 	return r, nil
 }
@@ -55,11 +59,20 @@ func (b *resolverBuilder) Build(_ resolver.Target, cc resolver.ClientConn, _ res
 // applied them.
 type source struct {
 	service      muster.ServiceName
+	endpoint     string
 	subscription *muster.Subscription
 	picker       *muster.Picker
+	self         rules.Self
 	logger       logger
-	// taken is set by the balancer of this package when it gets a view.
-	taken atomic.Bool
+	observe      func(muster.Event)
+	// balancer is set by that of this package when it gets a view.
+	balancer atomic.Pointer[viewBalancer]
+}
+
+// selfOf is where the client runs, and who it is.
+func selfOf(c *muster.Client) rules.Self {
+	locality := c.Locality()
+	return rules.Self{Region: locality.Region, Zone: locality.Zone, ClientID: c.ID()}
 }
 
 // resolved is what the resolver hands to the balancer.
