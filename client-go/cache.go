@@ -279,6 +279,6 @@ func (d *diskCache) outcome(err error) {
 		d.client.config.telemetry.counters.cacheErrors.Add(1)
 	}
 	if first {
-		d.client.config.Logger.Warn(textCacheFailed(d.client.config.CacheDir, err))
+		d.client.config.Logger.Warn(textCacheFailed(d.client.config.CacheDir, fileCause(err)))
 	}
 }

@@ -72,7 +72,7 @@ func (c *Client) openCache() error {
 	files, err := c.config.openCache(c.config.CacheDir)
 	if err != nil {
 		e := optionError("CacheDir", strconv.Quote(c.config.CacheDir),
-			fmt.Sprintf("it cannot be written to (%v); name a directory that this process may write", err))
+			fmt.Sprintf("it cannot be written to (%v); name a directory that this process may write", fileCause(err)))
 		e.cause = err
 		return e
 	}

@@ -211,6 +211,7 @@ func TestObserverIsToldOfAMismatch(t *testing.T) {
 		}
 		r.Put(instance("pay", "pay-2"))
 		mustWait(t, sub, 2)
+		synctest.Wait() // events follow the view
 		want := []string{"SNAPSHOT 2", "rejected MISMATCH", "SNAPSHOT 3"}
 		if diff := cmp.Diff(want, seen.take(frames)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)

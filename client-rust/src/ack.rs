@@ -138,6 +138,7 @@ mod tests {
             vec![],
             selector,
             Clock::start(Ages::default()),
+            None,
         ))
     }
 

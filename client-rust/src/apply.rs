@@ -120,12 +120,14 @@ impl WatchStream {
                 note_verified(track, &swap);
                 publish(track, header, timing, &swap, &staged, true);
                 self.tell_applied(&shared, track, frame, swap.cause, &staged);
+                shared.offer_to_cache(&track.watched.key, &track.watched.view());
             }
             Outcome::Moved(gone) => {
                 let changed = !gone.is_empty();
                 let swap = Swap { cause: None, gone };
                 publish(track, header, timing, &swap, &staged, changed);
                 self.tell_applied(&shared, track, frame, None, &staged);
+                shared.offer_to_cache(&track.watched.key, &track.watched.view());
             }
             Outcome::Broken(broken) => return Err(self.broken(watch, id, broken)),
         }

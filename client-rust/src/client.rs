@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::{self, Backoff};
+use crate::cache::DiskCache;
 use crate::config::{self, ClientBuilder, Config};
 use crate::error::{Error, Reason};
 use crate::instance::Locality;
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) servers: Servers,
     pub(crate) keeper: Keeper,
     pub(crate) watcher: Watcher,
+    /// None without a directory for it.
+    pub(crate) cache: Option<DiskCache>,
     pub(crate) clock: Clock,
     /// Spreads clients over subsets of instances.
     pub(crate) id: u64,
@@ -103,12 +106,13 @@ impl Client {
         ClientBuilder::new(servers.into_iter().map(Into::into).collect())
     }
 
-    pub(crate) fn start(config: Config, runtime: Handle) -> Client {
+    pub(crate) fn start(config: Config, cache: Option<DiskCache>, runtime: Handle) -> Client {
         let config = Arc::new(config);
         let shared = Arc::new(Shared {
             servers: Servers::new(config.clone()),
             keeper: Keeper::default(),
             watcher: Watcher::default(),
+            cache,
             clock: Clock::start(config.ages),
             id: config.word(),
             ended: CancellationToken::new(),
@@ -212,8 +216,9 @@ impl Client {
         Lookup::new(self.shared().clone(), selector)
     }
 
-    /// Begins to watch what a selector matches. Returns at once, with an empty view until the first
-    /// one arrives. Equal selectors share one watch.
+    /// Begins to watch what a selector matches. Returns at once; the view before the first is that of
+    /// the [cache](ClientBuilder::cache_dir), which is a file to be read, or else empty. Equal
+    /// selectors share one watch.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if the selector is wrong; `CLOSED`.
@@ -336,6 +341,9 @@ impl Shared {
                 s.done().await;
             }
             self.keeper.close();
+            if let Some(cache) = &self.cache {
+                cache.close();
+            }
             self.tasks.close();
             self.tasks.wait().await;
         };

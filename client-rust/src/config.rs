@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 use crate::backoff;
+use crate::cache::DiskCache;
+use crate::cache_dir::{CacheDir, CacheFiles};
 use crate::client::Client;
 use crate::error::{Error, Reason};
 use crate::freshness::Ages;
@@ -21,6 +24,7 @@ use crate::telemetry::Telemetry;
 #[cfg(feature = "tls-ring")]
 use crate::tls::{TlsConfig, TlsLoader};
 use crate::token::TokenSource;
+use crate::token::file_cause;
 use crate::tokens::Tokens;
 
 /// The release of this library, sent with every call.
@@ -58,6 +62,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 /// Opens connections to `host:port`.
 pub(crate) type Dial =
     Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Box<dyn Transport>>> + Send + Sync>;
+/// Opens a directory for the cache.
+pub(crate) type OpenCache = Arc<dyn Fn(&Path) -> io::Result<Arc<dyn CacheFiles>> + Send + Sync>;
 /// Draws random words.
 pub(crate) type Words = Arc<dyn Fn() -> u64 + Send + Sync>;
 
@@ -77,6 +83,9 @@ pub(crate) struct Config {
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// Where this process runs.
     pub(crate) locality: Locality,
+    /// Where views are kept on disk.
+    pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) open_cache: OpenCache,
     pub(crate) dial: Dial,
     pub(crate) words: Words,
     pub(crate) telemetry: Arc<Telemetry>,
@@ -100,6 +109,32 @@ impl Config {
     /// The ceiling of waits between attempts that concern leases.
     pub(crate) fn backoff_cap(&self) -> Duration {
         backoff::lease_cap(self.ttl)
+    }
+
+    /// Opens the directory for views, if there is to be one.
+    fn open_cache(&self) -> Result<Option<DiskCache>, Error> {
+        let Some(path) = &self.cache_dir else {
+            return Ok(None);
+        };
+        let value = format!("{:?}", path.display().to_string());
+        let refused = |allowed: &str| {
+            let text = messages::option("cache_dir", &value, allowed);
+            Error::new(Reason::InvalidArgument, text)
+        };
+        if !path.is_absolute() {
+            let allowed = "use an absolute path, or leave the option out for no cache";
+            return Err(refused(allowed));
+        }
+        match (self.open_cache)(path) {
+            Ok(files) => Ok(Some(DiskCache::new(path.clone(), files))),
+            Err(e) => {
+                let allowed = format!(
+                    "it cannot be written to ({}); name a directory that this process may write",
+                    file_cause(&e)
+                );
+                Err(refused(&allowed).caused_by(e))
+            }
+        }
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -195,6 +230,8 @@ impl ClientBuilder {
                 tls: None,
                 tokens: None,
                 locality: Locality::default(),
+                cache_dir: None,
+                open_cache: Arc::new(|path| Ok(Arc::new(CacheDir::open(path)?))),
                 dial: Arc::new(tcp),
                 words: Arc::new(|| fastrand::u64(..)),
                 telemetry: Arc::default(),
@@ -259,6 +296,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps the last verified view of each selector in a directory, so that the process can start
+    /// while no registry answers. An absolute path; default none. It is made if it is not there.
+    pub fn cache_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config.cache_dir = Some(path.into());
+        self
+    }
+
     /// Sets how connections to the registry are opened, given `host:port`, for tests and tunnels.
     /// Default TCP. Encryption, if there is any, is added to it.
     pub fn dial<F, Fut, T>(mut self, dial: F) -> Self
@@ -281,13 +325,19 @@ impl ClientBuilder {
     }
 
     #[cfg(test)]
+    pub(crate) fn with_open_cache(mut self, open: OpenCache) -> Self {
+        self.config.open_cache = open;
+        self
+    }
+
+    #[cfg(test)]
     pub(crate) fn words(mut self, words: Words) -> Self {
         self.config.words = words;
         self
     }
 
-    /// Makes the client. It reads the files of TLS and does no other I/O: a registry that is down is found out by the first call
-    /// that needs it.
+    /// Makes the client. It reads the files of TLS, opens the cache directory and talks to nobody: a
+    /// registry that is down is found out by the first call that needs it.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if a setting is wrong, or if this is not called within a tokio runtime,
@@ -305,7 +355,8 @@ impl ClientBuilder {
                 "client: no tokio runtime; build it within #[tokio::main] or runtime.enter()",
             ));
         };
-        Ok(Client::start(self.config, runtime))
+        let cache = self.config.open_cache()?;
+        Ok(Client::start(self.config, cache, runtime))
     }
 }
 

@@ -143,6 +143,7 @@ mod tests {
             policy: None,
             create_revision: 1,
             modify_revision: 2,
+            tag: 3,
         }
     }
 

@@ -34,6 +34,8 @@
 //! - **Every view was verified** by digest and count before it was swapped in, whole.
 //! - **Slow readers cost nothing**: [`Subscription::updates`] is no queue, it yields the net
 //!   difference to the view that was yielded last.
+//! - **A process starts while no registry answers**, given a [cache](ClientBuilder::cache_dir): it
+//!   shows the views of the process before it, as old as they are.
 //! - **A drain waits for pickers.** Whatever picks instances outside of [`Subscription::view`] says
 //!   so by [`Subscription::add_picker`] and [`Picker::applied`]; the channels of `tonic_0_14` do.
 //! - **Errors** name the object, the value, the cause and the next step, and end in a [`Reason`] in
@@ -69,6 +71,9 @@ mod ack;
 mod advertise;
 mod apply;
 mod backoff;
+mod cache;
+mod cache_dir;
+mod cache_view;
 mod calls;
 mod client;
 mod config;

@@ -84,7 +84,10 @@ impl Lookup {
             }
             answer => answer?,
         };
-        self.view(answer, &subject)
+        let view = self.view(answer, &subject)?;
+        self.shared
+            .offer_to_cache(&self.selector.canonical(), &view);
+        Ok(view)
     }
 
     async fn call(

@@ -3,6 +3,7 @@
 //! The texts are without the prefix `muster: ` and the reason in brackets, which
 //! [`Error`](crate::Error) adds.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::drain::DrainReport;
@@ -282,6 +283,22 @@ pub(crate) fn option_error(name: &str, value: &str, allowed: &str) -> Error {
 /// What a server said, or what became of the connection to it.
 pub(crate) fn server_error(op: &str, subject: &str, server: &str, message: &str) -> String {
     format!("{}: server {server}: {message}", what(op, subject))
+}
+
+/// A cache directory that does not do its work.
+pub(crate) fn cache_failed(dir: &Path, cause: &str) -> String {
+    format!(
+        "cache {}: {cause}; views are not kept on disk until that passes",
+        dir.display()
+    )
+}
+
+/// A cache file that is of no use.
+pub(crate) fn cache_set_aside(dir: &Path, file: &str, aside: &str, why: &str) -> String {
+    format!(
+        "cache {}: {file} cannot be used ({why}); set aside as {aside}",
+        dir.display()
+    )
 }
 
 /// Anything after the end. `object` is such as "client".

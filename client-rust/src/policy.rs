@@ -96,7 +96,6 @@ impl TrafficPolicy {
         }
     }
 
-    #[allow(dead_code, reason = "for views on disk")]
     pub(crate) fn to_wire(&self) -> v1::TrafficPolicy {
         let share = |s: &VersionShare| v1::VersionShare {
             version_range: s.version_range.clone(),

@@ -77,6 +77,8 @@ counters! {
     reregistrations,
     /// Drains that ended, by a report or an error.
     drains,
+    /// Files of the disk cache that could not be written or read.
+    cache_errors,
     /// RPCs of channels that ended.
     rpcs,
     /// Those of them that did not end OK.
@@ -136,6 +138,11 @@ impl Counters {
                 self.count_pick(event);
             }
         }
+    }
+
+    /// A file of the disk cache could not be written or read. It is logged, and no event.
+    pub(crate) fn cache_failed(&self) {
+        self.cache_errors.add(1);
     }
 
     fn count_frame(&self, event: &Event<'_>) {

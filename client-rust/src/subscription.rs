@@ -77,7 +77,8 @@ impl Subscription {
         }
     }
 
-    /// Waits, at most 5 s, until a view was received that has at least this many instances.
+    /// Waits, at most 5 s, until there is a view that has at least this many instances; one from
+    /// disk counts, and [`View::source`] tells.
     ///
     /// # Errors
     /// What is missing: `NO_VIEW` if nothing was received, else why there are no or too few

@@ -29,6 +29,9 @@ pub enum Source {
     Registry,
     /// From memory: nothing was received since the stream broke, or nothing yet at all.
     Memory,
+    /// From [`ClientBuilder::cache_dir`](crate::ClientBuilder::cache_dir), where this process or one
+    /// before it left it; nothing was received yet.
+    Disk,
 }
 
 /// The clock that ages are measured with, monotonic milliseconds since the client was built, and

@@ -35,6 +35,9 @@ pub(crate) struct Track {
     /// What the chunks so far say of an update that is not complete.
     pub(crate) staged: Staged,
     pub(crate) forbidden: Arc<[ServiceName]>,
+    /// The cluster of the position that the frames have from disk, until it was compared with the
+    /// registry's.
+    disk_cluster: Option<String>,
     /// When a view that was taken unverified is asked for again.
     pub(crate) retry_at: Option<Instant>,
     retry_delay: Duration,
@@ -48,6 +51,25 @@ pub(crate) struct Staged {
 }
 
 impl Track {
+    /// Begins with what was found on disk, if there was something.
+    fn begin(watched: Arc<Watched>) -> Track {
+        let mut track = Track {
+            frames: FrameState::default(),
+            staged: Staged::default(),
+            forbidden: Arc::new([]),
+            disk_cluster: None,
+            retry_at: None,
+            retry_delay: Duration::ZERO,
+            watched,
+        };
+        if let Some(disk) = track.watched.take_disk() {
+            track.frames = disk.frames;
+            track.forbidden = disk.forbidden;
+            track.disk_cluster = Some(disk.cluster_id);
+        }
+        track
+    }
+
     /// A view was taken unverified: ask for it again after a while.
     pub(crate) fn retry_later(&mut self) {
         self.retry_delay = (self.retry_delay * 2).clamp(UNVERIFIED_RETRY, UNVERIFIED_RETRY_CAP);
@@ -68,6 +90,8 @@ pub(crate) struct Watch {
     pub(crate) tracks: BTreeMap<u32, Track>,
     /// The highest epoch that was seen and not given up.
     epoch: u64,
+    /// A server opened a stream, so that `epoch` is not only from disk.
+    answered: bool,
     /// When a server of that epoch answered last.
     last_good: Instant,
     retries: Backoff,
@@ -86,6 +110,7 @@ async fn serve(shared: Arc<Shared>) {
     let mut watch = Watch {
         tracks: BTreeMap::new(),
         epoch: 0,
+        answered: false,
         last_good: Instant::now(),
         retries: Backoff::default(),
         one_by_one: false,
@@ -190,19 +215,33 @@ impl Watch {
         self.tracks
             .retain(|id, _| wanted.binary_search_by_key(id, |w| w.id).is_ok());
         for watched in wanted {
-            self.tracks.entry(watched.id).or_insert_with(|| Track {
-                watched,
-                frames: FrameState::default(),
-                staged: Staged::default(),
-                forbidden: Arc::new([]),
-                retry_at: None,
-                retry_delay: Duration::ZERO,
-            });
+            self.tracks
+                .entry(watched.id)
+                .or_insert_with(|| Track::begin(watched));
+        }
+    }
+
+    /// Decides whether a position from disk is continued: not if it is of another cluster, or of an
+    /// epoch above that of a server that serves us.
+    fn check_disk(&mut self, id: u32) {
+        let Some(track) = self.tracks.get_mut(&id) else {
+            return;
+        };
+        let Some(cluster_id) = track.disk_cluster.take() else {
+            return;
+        };
+        let epoch = track.frames.known().map_or(0, |known| known.epoch);
+        let higher = self.answered && epoch > self.epoch;
+        if cluster_id != self.shared.servers.cluster_id() || higher {
+            track.frames = FrameState::default();
+        } else {
+            self.epoch = self.epoch.max(epoch);
         }
     }
 
     /// What to ask for a selector, from its own position.
-    pub(crate) fn subscription(&self, id: u32) -> Option<v1::Subscription> {
+    pub(crate) fn subscription(&mut self, id: u32) -> Option<v1::Subscription> {
+        self.check_disk(id);
         let track = self.tracks.get(&id)?;
         let mut resume = track.frames.known();
         // A server of a lower epoch would refuse the position of a higher one.
@@ -243,6 +282,7 @@ impl Watch {
             tracing::error!("{text}; accepted, nothing else answers");
         }
         self.epoch = epoch;
+        self.answered = true;
         self.last_good = Instant::now();
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use crate::cache_view::DiskView;
 use crate::error::Error;
 use crate::kinds::Position;
 use crate::selector::Selector;
@@ -23,6 +24,8 @@ pub(crate) struct Watched {
     changed: watch::Sender<u64>,
     end: OnceLock<Error>,
     pickers: Mutex<Pickers>,
+    /// What was found on disk, until the watch task takes it.
+    disk: Mutex<Option<DiskView>>,
 }
 
 #[derive(Default)]
@@ -33,17 +36,35 @@ struct Pickers {
 }
 
 impl Watched {
-    pub(crate) fn new(id: u32, key: Vec<u8>, selector: Selector, clock: Clock) -> Watched {
+    /// What was found on disk makes the first view.
+    pub(crate) fn new(
+        id: u32,
+        key: Vec<u8>,
+        selector: Selector,
+        clock: Clock,
+        disk: Option<DiskView>,
+    ) -> Watched {
         let selector = Arc::new(selector);
+        let mut first = View::empty(selector.clone(), clock);
+        if let Some(disk) = &disk {
+            disk.show(&mut first);
+        }
         Watched {
             id,
             key,
-            view: ArcSwap::from_pointee(View::empty(selector.clone(), clock)),
+            view: ArcSwap::from_pointee(first),
             selector,
             changed: watch::Sender::new(0),
             end: OnceLock::new(),
             pickers: Mutex::default(),
+            disk: Mutex::new(disk),
         }
+    }
+
+    /// Takes what was found on disk.
+    pub(crate) fn take_disk(&self) -> Option<DiskView> {
+        let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        disk.take()
     }
 
     /// The newest view.
@@ -67,7 +88,7 @@ impl Watched {
 
     /// The view comes from memory now, since its stream broke.
     pub(crate) fn lost_stream(&self) {
-        if self.view.load().source != Source::Memory {
+        if self.view.load().source == Source::Registry {
             self.publish(|v| v.source = Source::Memory);
         }
     }

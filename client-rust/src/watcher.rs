@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::cache_view::DiskView;
 use crate::client::Shared;
 use crate::error::{Error, Reason};
 use crate::messages;
@@ -60,6 +61,7 @@ impl Watcher {
     pub(crate) fn add(shared: &Arc<Shared>, selector: Selector) -> Result<Arc<Handle>, Error> {
         let watcher = &shared.watcher;
         let key = selector.canonical();
+        let stored = watcher.stored(shared, &key);
         let (handle, start) = {
             let mut table = watcher.lock();
             if watcher.closing.is_cancelled() {
@@ -70,7 +72,13 @@ impl Watcher {
             }
             table.last_id += 1;
             let id = table.last_id;
-            let watched = Arc::new(Watched::new(id, key.clone(), selector, shared.clock));
+            let watched = Arc::new(Watched::new(
+                id,
+                key.clone(),
+                selector,
+                shared.clock,
+                stored,
+            ));
             let handle = Arc::new(Handle {
                 shared: shared.clone(),
                 watched: watched.clone(),
@@ -90,6 +98,14 @@ impl Watcher {
         }
         watcher.nudge();
         Ok(handle)
+    }
+
+    /// What the disk has of a selector that is not watched yet.
+    fn stored(&self, shared: &Shared, key: &[u8]) -> Option<DiskView> {
+        if self.lock().entries.contains_key(key) {
+            return None;
+        }
+        shared.cache.as_ref()?.load(shared, key)
     }
 
     /// Takes a selector off the table, unless it was subscribed to anew meanwhile.

@@ -4,6 +4,8 @@
 //! clients.
 
 mod ack;
+mod cache;
+mod cache_files;
 #[cfg(feature = "tonic-0_14")]
 mod channel;
 mod chaos;
