@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/muster-registry/muster/client-go"
@@ -42,12 +44,15 @@ type fleet struct {
 	mute      map[string]bool
 	muted     []net.Conn
 	options   []grpc.ServerOption
+	// failing endpoints answer every call with this code.
+	failing map[string]codes.Code
 }
 
 func newFleet(t *testing.T) *fleet {
 	f := &fleet{
 		listeners: map[string]*bufconn.Listener{}, servers: map[string]*grpc.Server{},
 		dials: map[string]int{}, open: map[string]int{}, mute: map[string]bool{},
+		failing: map[string]codes.Code{},
 	}
 	t.Cleanup(func() {
 		f.mu.Lock()
@@ -76,6 +81,9 @@ func (f *fleet) start(address string) {
 				authority = md.Get(":authority")[0]
 			}
 			_ = grpc.SetHeader(ctx, metadata.Pairs("endpoint", address, "authority", authority))
+			if code := f.fails(address); code != codes.OK {
+				return nil, status.Error(code, "as told")
+			}
 			return handle(ctx, req)
 		}))...)
 	healthpb.RegisterHealthServer(server, health.NewServer())
@@ -83,6 +91,19 @@ func (f *fleet) start(address string) {
 	f.listeners[address], f.servers[address] = listener, server
 	f.mu.Unlock()
 	f.served.Go(func() { _ = server.Serve(listener) })
+}
+
+// fail makes an endpoint answer with a code from now on.
+func (f *fleet) fail(address string, code codes.Code) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failing[address] = code
+}
+
+func (f *fleet) fails(address string) codes.Code {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failing[address]
 }
 
 // stop breaks an endpoint's connections and refuses new ones.
@@ -154,13 +175,13 @@ type world struct {
 }
 
 // inBubble runs a test in virtual time. What is left over fails it.
-func inBubble(t *testing.T, run func(t *testing.T, w *world)) {
+func inBubble(t *testing.T, run func(t *testing.T, w *world), options ...muster.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{registry: fakeregistry.New()}
 		t.Cleanup(w.registry.Close)
 		w.server = w.registry.Server("a:1")
-		client, err := muster.New([]string{"a:1"}, muster.WithDial(w.registry.Dial))
+		client, err := muster.New([]string{"a:1"}, append(options, muster.WithDial(w.registry.Dial))...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,12 +194,17 @@ func inBubble(t *testing.T, run func(t *testing.T, w *world)) {
 
 func (w *world) channel(t *testing.T, options ...grpc.DialOption) healthpb.HealthClient {
 	t.Helper()
+	return healthpb.NewHealthClient(w.conn(t, options...))
+}
+
+func (w *world) conn(t *testing.T, options ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
 	conn, err := NewClient(w.client, "muster:///shop/pay", append(options, grpc.WithContextDialer(w.fleet.dial))...)
 	if err != nil {
 		t.Fatalf("NewClient: %v", err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return healthpb.NewHealthClient(conn)
+	return conn
 }
 
 // put registers an instance at an address, edited.
@@ -200,8 +226,13 @@ func (w *world) remove(reason musterv1.RemovalReason, id string) {
 // call makes one call and returns which endpoint answered.
 func call(t *testing.T, c healthpb.HealthClient, options ...grpc.CallOption) (endpoint string, err error) {
 	t.Helper()
+	return callIn(t.Context(), c, options...)
+}
+
+// callIn makes one call with values of a context.
+func callIn(ctx context.Context, c healthpb.HealthClient, options ...grpc.CallOption) (endpoint string, err error) {
 	var header metadata.MD
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	_, err = c.Check(ctx, &healthpb.HealthCheckRequest{}, append(options, grpc.Header(&header))...)
 	if values := header.Get("endpoint"); len(values) > 0 {

@@ -144,6 +144,17 @@ func (r *Registry) Put(i *musterv1.Instance) {
 	r.commitLocked()
 }
 
+// SetPolicy sets the policy of a service that has instances.
+func (r *Registry) SetPolicy(service string, policy *musterv1.TrafficPolicy) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	state := proto.CloneOf(r.states[service])
+	state.Policy = policy
+	state.ModifyRevision, state.Tag = r.revision+1, (r.revision+1)*37
+	r.states[service] = state
+	r.commitLocked()
+}
+
 // Remove takes instances away, for a reason.
 func (r *Registry) Remove(reason musterv1.RemovalReason, keys ...string) {
 	r.mu.Lock()
