@@ -52,7 +52,7 @@ check_clippy() {
 # Each library with no feature and with each feature alone.
 check_crate_features() {
 	local crate feature
-	for crate in gen/rust client-rust client-rust/rules; do
+	for crate in gen/rust client-rust client-rust/rules client-rust/otel; do
 		for feature in "" $(crate_features "$crate/Cargo.toml"); do
 			(cd "$crate" && cargo clippy --quiet --locked --no-default-features --features "$feature" -- -D warnings) ||
 				{ echo "$crate does not pass with the features [$feature]"; return 1; }

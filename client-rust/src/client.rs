@@ -27,7 +27,7 @@ use crate::selector::Selector;
 use crate::servers::Servers;
 use crate::session::{Session, State};
 use crate::spec::InstanceSpec;
-use crate::stats::Stats;
+use crate::stats::{Stats, StatsReader};
 use crate::subscription::Subscription;
 use crate::view::Clock;
 use crate::watcher::Watcher;
@@ -190,17 +190,13 @@ impl Client {
     /// What the client counted so far. Does no I/O.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let shared = self.shared();
-        let mut stats = shared.config.telemetry.counters.read();
-        let watched = shared.watcher.wanted();
-        stats.subscriptions = watched.len();
-        stats.oldest_view = watched
-            .iter()
-            .map(|w| w.view().age())
-            .max()
-            .unwrap_or_default();
-        stats.registrations = shared.lock().sessions.len();
-        stats
+        self.shared().stats()
+    }
+
+    /// Reads [`Client::stats`] without keeping the client open, for whatever outlives it.
+    #[must_use]
+    pub fn stats_reader(&self) -> StatsReader {
+        StatsReader::new(self.shared())
     }
 
     /// Registers instances, all or nothing, and keeps them registered. Await it; it does nothing
@@ -249,6 +245,16 @@ impl fmt::Debug for Client {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = self.config.telemetry.counters.read();
+        let watched = self.watcher.wanted();
+        stats.subscriptions = watched.len();
+        let ages = watched.iter().map(|w| w.view().age());
+        stats.oldest_view = ages.max().unwrap_or_default();
+        stats.registrations = self.lock().sessions.len();
+        stats
     }
 
     pub(crate) fn is_closing(&self) -> bool {

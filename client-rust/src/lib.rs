@@ -82,6 +82,8 @@ mod digest;
 mod drain;
 mod error;
 mod event;
+#[cfg(feature = "testing")]
+mod event_samples;
 mod frame;
 mod freshness;
 mod instance;
@@ -151,7 +153,7 @@ pub use policy::{LocalityRule, TrafficPolicy, VersionShare};
 pub use registration::{Register, Registration, RegistrationState, RegistrationStatus};
 pub use selector::Selector;
 pub use spec::{EndpointSpec, InstanceSpec};
-pub use stats::Stats;
+pub use stats::{Stats, StatsReader};
 pub use subscription::{Picker, Subscription, Updates};
 #[cfg(feature = "tls-ring")]
 pub use tls::TlsConfig;

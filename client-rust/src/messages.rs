@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::drain::DrainReport;
-use crate::error::{Error, Reason};
+use crate::error::Error;
 
 /// A duration as people read it: `38ms`, `1.9s`, `41s`, `2m05s`, `3h12m`.
 pub(crate) fn duration(d: Duration) -> String {
@@ -276,7 +276,9 @@ pub(crate) fn option(name: &str, value: &str, allowed: &str) -> String {
 }
 
 /// The error of a setting that is wrong.
+#[cfg(feature = "tls-ring")]
 pub(crate) fn option_error(name: &str, value: &str, allowed: &str) -> Error {
+    use crate::error::Reason;
     Error::new(Reason::InvalidArgument, option(name, value, allowed))
 }
 

@@ -1,8 +1,11 @@
 //! What a client counts.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::client::Shared;
 use crate::event::{Event, FrameFault, FrameKind, KeepaliveOutcome, StreamKind};
 use crate::kinds::SnapshotCause;
 use crate::registration::RegistrationState;
@@ -89,6 +92,29 @@ counters! {
     ejections,
     /// Times that a channel began to pick unhealthy instances.
     panics,
+}
+
+/// Reads the [`Stats`] of a client without keeping it open, from
+/// [`Client::stats_reader`](crate::Client::stats_reader).
+#[derive(Clone)]
+pub struct StatsReader(Weak<Shared>);
+
+impl StatsReader {
+    pub(crate) fn new(shared: &Arc<Shared>) -> StatsReader {
+        StatsReader(Arc::downgrade(shared))
+    }
+
+    /// What the client counted so far; none once it is gone.
+    #[must_use]
+    pub fn read(&self) -> Option<Stats> {
+        Some(self.0.upgrade()?.stats())
+    }
+}
+
+impl fmt::Debug for StatsReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatsReader").finish_non_exhaustive()
+    }
 }
 
 /// A number that only rises.
