@@ -385,6 +385,7 @@ fn what(op: &str, subject: &str) -> String {
 mod tests {
     use super::*;
     use crate::drain::{DrainResult, DrainWatcher};
+    use crate::error::Reason;
 
     #[test]
     fn durations_read_well() {
