@@ -122,9 +122,18 @@ func (s Selector) validate() *Error {
 }
 
 // key is equal for selectors of equal meaning, as far as a client can tell
-// without reading version ranges.
+// without reading version ranges. It is the encoded selector with its fields in
+// the order of their numbers, which names files of the disk cache in both
+// languages; Go's protobuf would write the names, a oneof, last.
 func (s Selector) key() string {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(s.proto())
+	names := s.proto()
+	filter := &musterv1.Selector{Filter: names.GetFilter()}
+	names.Filter = nil
+	deterministic := proto.MarshalOptions{Deterministic: true}
+	b, err := deterministic.Marshal(names)
+	if err == nil {
+		b, err = deterministic.MarshalAppend(b, filter)
+	}
 	if err != nil { // only for strings that are no UTF-8
 		return s.String() + err.Error()
 	}

@@ -7,14 +7,17 @@ use std::path::Path;
 
 use muster_proto::v1;
 use muster_proto::v1::watch_response::Frame;
+use muster_rules::cache_file::{decode_cache_file, encode_cache_file};
 use prost::Message;
 use serde_json::Value;
 
+use crate::cache_view::{DiskView, cache_name};
 use crate::digest::Digest;
 use crate::frame::{Broken, FrameState, Outcome};
 use crate::instance::ServiceState;
 use crate::intent::{self, Facts, Intent};
 use crate::kinds::RemovalReason;
+use crate::view::View;
 
 /// The cases of a file; none if this is the crate alone, without the repository around it.
 fn vectors(name: &str) -> Option<Value> {
@@ -249,4 +252,59 @@ fn unhex(text: &str) -> Vec<u8> {
             u8::from_str_radix(pair, 16).expect("hex")
         })
         .collect()
+}
+
+/// Has what encoders may disagree on.
+fn cached_selector() -> crate::Selector {
+    let names = ["secret", "pay", "pay"].map(|s| crate::ServiceName::new("shop", s));
+    crate::Selector::services(names)
+        .version_range(">=1.0.0")
+        .capability("b")
+        .capability("a")
+        .zones(["eu-1a", "eu-1b"])
+        .metadata("tier", ["silver", "gold"])
+        .metadata("any", [""; 0])
+        .shard_id(3)
+        .healths([crate::Health::Degraded, crate::Health::Healthy])
+}
+
+/// What any client wrote is read, and written again alike.
+#[tokio::test]
+async fn cache_files_are_those_of_the_other_client() {
+    let Some(file) = vectors("cache_view.json") else {
+        return;
+    };
+    let selector = cached_selector();
+    let key = selector.canonical();
+    let clock = crate::view::Clock::start(crate::freshness::Ages::default());
+    for c in cases(&file) {
+        let bytes = unhex(text(&c["bytes"]));
+        let f = decode_cache_file(&bytes).expect("a cache file");
+        assert_eq!(cache_name(&key), text(&c["file"]));
+        let written_ms = f.written_ms;
+        let age_ms = f.age_ms;
+        let d = DiskView::of(f, &key, 30_000, signed(&c["now_ms"])).expect("a view");
+        let mut v = View::empty(selector.clone().into(), clock);
+        d.show(&mut v);
+        let age = v.timing.map(|t| t.age_then_ms);
+        assert_eq!(age, Some(signed(&c["age_ms"])));
+        assert_eq!(d.cluster_id, text(&c["cluster_id"]));
+        let instances = v.instances().iter().map(|i| {
+            let address = &i.endpoints[0].address;
+            format!("{} {address} {} {}", i.key, i.locality.zone, i.health)
+        });
+        assert!(instances.eq(list(c, "instances").iter().map(text)));
+        let services = v.services().iter().map(|s| {
+            let policy = s.policy.as_ref().expect("a policy");
+            format!("{} {}", s.name, policy.locality_rule)
+        });
+        assert!(services.eq(list(c, "services").iter().map(text)));
+        let forbidden = v.forbidden().iter().map(ToString::to_string);
+        assert!(forbidden.eq(list(c, "forbidden").iter().map(text)));
+
+        let again = v.to_cache_file(&key, &d.cluster_id, written_ms);
+        let mut again = decode_cache_file(&again).expect("a cache file");
+        again.age_ms = age_ms;
+        assert_eq!(encode_cache_file(&again), bytes, "written again");
+    }
 }
