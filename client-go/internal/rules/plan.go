@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"math"
 	"math/bits"
 	"slices"
 )
@@ -11,7 +10,8 @@ import (
 type Candidate struct {
 	// Key of the endpoint to dial; without address there is none.
 	Key SlotKey
-	// Weight is the share of new calls relative to others; 0 takes none.
+	// Weight is the share of new calls relative to others; 0 takes none, and
+	// above 1,000,000 it counts as that.
 	Weight uint32
 	// Lifecycle takes calls if it is SERVING or empty; DRAINING takes none any
 	// more, and everything else none yet.
@@ -48,6 +48,9 @@ const (
 	DefaultSubsetSize = 100
 	// DefaultPanicThreshold is half of the instances, in basis points.
 	DefaultPanicThreshold = 5000
+	// maxWeight is the contract's greatest weight; with it no sum of weights
+	// overflows.
+	maxWeight = 1_000_000
 	// wholeShare is everything, in basis points.
 	wholeShare = 10000
 )
@@ -202,18 +205,18 @@ func (p *Plan) pick(candidates []Candidate, g *versionGroup, weights []uint64) {
 			p.Why[i] = WhyEjected
 			continue
 		}
-		weights[i] = uint64(c.Weight) << 16
+		weights[i] = uint64(min(c.Weight, maxWeight)) << 16
 		if c.Health == "DEGRADED" && !p.Panicking {
 			weights[i] /= 4
 		}
-		sum = addSaturating(sum, weights[i])
+		sum += weights[i]
 	}
 	if !g.shared {
 		return
 	}
 	for _, i := range g.members {
 		if weights[i] > 0 {
-			high, low := bits.Mul64(g.share<<32, weights[i])
+			high, low := bits.Mul64(g.share<<24, weights[i])
 			weights[i], _ = bits.Div64(high, low, sum)
 			weights[i] = max(weights[i], 1)
 		}
@@ -241,7 +244,7 @@ func mergeSlots(candidates []Candidate, why []Why, weights []uint64) []PlanSlot 
 	for _, s := range slots {
 		if last := len(merged) - 1; last >= 0 && merged[last].Key == s.Key {
 			m := &merged[last]
-			m.Weight = addSaturating(m.Weight, s.Weight)
+			m.Weight += s.Weight
 			m.Connect = m.Connect || s.Connect
 			m.Generation = max(m.Generation, s.Generation)
 			continue
@@ -249,12 +252,4 @@ func mergeSlots(candidates []Candidate, why []Why, weights []uint64) []PlanSlot 
 		merged = append(merged, s)
 	}
 	return merged
-}
-
-func addSaturating(a, b uint64) uint64 {
-	sum, carry := bits.Add64(a, b, 0)
-	if carry > 0 {
-		return math.MaxUint64
-	}
-	return sum
 }

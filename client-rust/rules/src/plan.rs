@@ -10,7 +10,7 @@ use crate::version_shares::{Group, VersionShare, split_by_version};
 pub struct Candidate<'a> {
     /// The endpoint to dial; without address there is none.
     pub key: SlotKey<'a>,
-    /// The share of new calls relative to others; 0 takes none.
+    /// The share of new calls relative to others; 0 takes none, and above 1,000,000 it counts as that.
     pub weight: u32,
     /// Takes calls if it is `SERVING` or empty; `DRAINING` takes none any more, and everything else
     /// none yet.
@@ -53,6 +53,8 @@ pub struct Policy<'a> {
 pub const DEFAULT_SUBSET_SIZE: u32 = 100;
 /// Half of the instances, in basis points.
 pub const DEFAULT_PANIC_THRESHOLD: u32 = 5000;
+/// The contract's greatest weight; with it no sum of weights overflows.
+const MAX_WEIGHT: u32 = 1_000_000;
 /// Everything, in basis points.
 pub(crate) const WHOLE_SHARE: u32 = 10_000;
 
@@ -243,18 +245,18 @@ fn pick(
         if matches!(why[i], Why::Unhealthy | Why::Ejected) {
             continue;
         }
-        weights[i] = u64::from(candidate.weight) << 16;
+        weights[i] = u64::from(candidate.weight.min(MAX_WEIGHT)) << 16;
         if candidate.health == "DEGRADED" && !panicking {
             weights[i] /= 4;
         }
-        sum = sum.saturating_add(weights[i]);
+        sum += weights[i];
     }
     let Some(share) = group.share else {
         return;
     };
     for &i in &group.members {
         if weights[i] > 0 {
-            let part = (u128::from(share) << 32) * u128::from(weights[i]) / u128::from(sum);
+            let part = (u128::from(share) << 24) * u128::from(weights[i]) / u128::from(sum);
             weights[i] = u64::try_from(part).unwrap_or(u64::MAX).max(1);
         }
     }
@@ -285,7 +287,7 @@ fn merge<'a>(candidates: &[Candidate<'a>], why: &[Why], weights: &[u64]) -> Vec<
     slots.dedup_by(|next, slot| {
         let equal = next.key == slot.key;
         if equal {
-            slot.weight = slot.weight.saturating_add(next.weight);
+            slot.weight += next.weight;
             slot.connect |= next.connect;
             slot.generation = slot.generation.max(next.generation);
         }
