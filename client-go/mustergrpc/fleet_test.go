@@ -27,6 +27,8 @@ import (
 // TestMain starts the machinery of signals outside of any bubble: Serve would
 // start it inside of one, where its goroutine must not be.
 func TestMain(m *testing.M) {
+	// A proxy that nobody runs, which channels must not use.
+	_ = os.Setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt)
 	signal.Stop(c)

@@ -3,7 +3,6 @@ package rules
 import (
 	"math"
 	"math/bits"
-	"sort"
 )
 
 // Table is the slots that calls can be sent to at one moment. It is immutable;
@@ -24,8 +23,9 @@ const Nobody = -1
 //
 // Without a ring it is a choice of two: one slot drawn by r0 in proportion to
 // the weights, another by r1 among the rest; the second is taken if it has room
-// for the call where the first has none left, for their weights. With a ring it is the slot that the hash leads to.
-// load tells the calls in flight at a position.
+// for the call where the first has none left, for their weights. With a ring it
+// is the slot that the hash leads to. load tells the calls in flight at a
+// position.
 func Pick(t *Table, r0, r1 uint64, ring Ring, hash uint64, exclude int, load func(position int) uint64) (position int, ok bool) {
 	if len(ring) > 0 {
 		if position, ok := ring.lookup(t, hash, exclude); ok {
@@ -64,7 +64,21 @@ func (t *Table) draw(word uint64, a, b int) int {
 			point += t.weight(gap)
 		}
 	}
-	return sort.Search(len(t.Prefix), func(i int) bool { return t.Prefix[i] > point })
+	return t.at(point)
+}
+
+// at is the first position whose prefix sum exceeds a point.
+func (t *Table) at(point uint64) int {
+	low, high := 0, len(t.Prefix)
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		if t.Prefix[middle] > point {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	return low
 }
 
 // start is the sum of the weights before a position.
