@@ -9,7 +9,7 @@ import (
 // Settings are what environment variables say. A field is empty if its
 // variable is unset or empty; explicit options of a program win over all.
 type Settings struct {
-	// Servers of the registry, host:port (MUSTER_SERVERS).
+	// Servers of the registry, host:port or host:port@zone (MUSTER_SERVERS).
 	Servers []string
 	// Name of the client, for people (MUSTER_NAME).
 	Name string
@@ -121,8 +121,8 @@ func parseServers(s *Settings, values map[string]string) error {
 	}
 	for part := range strings.SplitSeq(text, ",") {
 		server := strings.Trim(part, " ")
-		if KindOfAddress(server) != AddressDialable {
-			return variableError("MUSTER_SERVERS", text, Quote(server)+" is no host:port, such as 127.0.0.1:7070")
+		if _, err := ParseServer(server); err != nil {
+			return variableError("MUSTER_SERVERS", text, err.Error())
 		}
 		s.Servers = append(s.Servers, server)
 	}

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::address::{AddressKind, kind_of_address};
 use crate::name::LONGEST_NAME;
 use crate::overrides::{Override, parse_overrides};
 use crate::quote::quote;
 use crate::semver::parse_number;
+use crate::servers::Server;
 
 /// What environment variables say. A field is empty if its variable is unset or empty; explicit
 /// options of a program win over all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Servers of the registry, `host:port` (`MUSTER_SERVERS`).
+    /// Servers of the registry, `host:port` or `host:port@zone` (`MUSTER_SERVERS`).
     pub servers: Vec<String>,
     /// The name of the client, for people (`MUSTER_NAME`).
     pub name: String,
@@ -136,10 +136,7 @@ fn servers(text: &str) -> Result<Vec<String>, String> {
     let mut list = Vec::new();
     for part in text.split(',') {
         let server = part.trim_matches(' ');
-        if kind_of_address(server) != AddressKind::Dialable {
-            let problem = format!("{} is no host:port, such as 127.0.0.1:7070", quote(server));
-            return Err(refuse("MUSTER_SERVERS", text, &problem));
-        }
+        Server::parse(server).map_err(|problem| refuse("MUSTER_SERVERS", text, &problem))?;
         list.push(server.to_owned());
     }
     Ok(list)
@@ -168,7 +165,7 @@ fn ttl(text: &str) -> Result<i64, String> {
     }
 }
 
-fn is_printable(c: u8) -> bool {
+pub(crate) fn is_printable(c: u8) -> bool {
     (b' '..=b'~').contains(&c)
 }
 

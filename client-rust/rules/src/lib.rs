@@ -36,6 +36,7 @@ pub mod random;
 pub mod retry;
 pub mod semver;
 pub mod semver_range;
+pub mod servers;
 pub mod slot_key;
 mod subset;
 pub mod target;

@@ -36,6 +36,7 @@ var table = []struct {
 	{"retry", retry},
 	{"semver", semver},
 	{"semver_order", semverOrder},
+	{"servers", servers},
 	{"target", target},
 	{"usable", usable},
 }

@@ -18,6 +18,7 @@ mod plan;
 mod random;
 mod retry;
 mod semver;
+mod servers;
 mod slot_key;
 mod target;
 mod text;
@@ -57,6 +58,7 @@ const TABLE: &[(&str, Evaluate)] = &[
     ("retry", retry::retry),
     ("semver", semver::semver),
     ("semver_order", semver::semver_order),
+    ("servers", servers::servers),
     ("target", target::target),
     ("usable", usable::usable),
 ];
