@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // Version is the release of this library, sent with every call.
@@ -42,8 +44,9 @@ const (
 // Config holds every setting of a Client. Options change it; the defaults are
 // those of [New].
 type Config struct {
-	// Servers of the registry, host:port. Tried in order, from the one that
-	// served last.
+	// Servers of the registry, host:port, or host:port@zone if they run in
+	// several zones. Those of the client's own zone are tried first, each client
+	// beginning at a random one of them; it stays with a server that serves.
 	Servers []string
 	// Name by which people recognise this client in the registry; default
 	// empty. At most 128 bytes.
@@ -79,8 +82,10 @@ type Config struct {
 
 	// tls reads the files of TLS; nil without.
 	tls *tlsLoader
-	// words are random; tests replace them.
+	// words are random, and so is orderWord, by which the client chooses its
+	// place in the list of servers; tests replace them.
 	words     func() uint64
+	orderWord func() uint64
 	telemetry *telemetry
 	// cached: a CacheDir was asked for. openCache opens it; tests replace it.
 	cached    bool
@@ -135,6 +140,7 @@ func newConfig(servers []string, options []Option) (Config, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		},
 		words:     rand.Uint64,
+		orderWord: rand.Uint64,
 		openCache: openCacheDir,
 	}
 	for _, o := range options {
@@ -159,8 +165,8 @@ func (c *Config) validate() *Error {
 		return newError(ReasonInvalidArgument, codes.InvalidArgument, "new", "", textNoServers())
 	}
 	for _, s := range c.Servers {
-		if _, port, err := net.SplitHostPort(s); err != nil || port == "" || strings.Contains(s, "/") {
-			return newError(ReasonInvalidArgument, codes.InvalidArgument, "new", s, textServerAddress(s))
+		if _, err := rules.ParseServer(s); err != nil {
+			return newError(ReasonInvalidArgument, codes.InvalidArgument, "new", s, textServerAddress(err))
 		}
 	}
 	switch {

@@ -13,9 +13,9 @@ func (s *watchStream) take(frame *musterv1.WatchResponse) *Error {
 	now := time.Now()
 	s.messages++
 	s.idleAt = now.Add(idleStreamTimeout)
-	s.watcher.lastGood = now
+	s.lane.lastGood = now
 	if s.messages == 1 {
-		s.watcher.setFailure(nil)
+		s.lane.watcher.setFailure(nil)
 	}
 	switch f := frame.GetFrame().(type) {
 	case *musterv1.WatchResponse_Opened:
@@ -24,12 +24,12 @@ func (s *watchStream) take(frame *musterv1.WatchResponse) *Error {
 	case *musterv1.WatchResponse_Snapshot:
 		u := update{FrameSnapshot, countEntries(f.Snapshot.GetInstances(), f.Snapshot.GetServices(), f.Snapshot.GetRemoved()), nil}
 		return s.dispatch(f.Snapshot.GetHeader(), u, func(k *core) (applied, *frameError) {
-			return k.frames.snapshot(f.Snapshot, k.forbidden, s.watcher.clock.nowMs())
+			return k.frames.snapshot(f.Snapshot, k.forbidden, s.lane.watcher.clock.nowMs())
 		})
 	case *musterv1.WatchResponse_Delta:
 		u := update{FrameDelta, countEntries(f.Delta.GetInstances(), f.Delta.GetServices(), f.Delta.GetRemovals()), tracesFrom(f.Delta.GetTraces())}
 		return s.dispatch(f.Delta.GetHeader(), u, func(k *core) (applied, *frameError) {
-			return k.frames.delta(f.Delta, k.forbidden, s.watcher.clock.nowMs())
+			return k.frames.delta(f.Delta, k.forbidden, s.lane.watcher.clock.nowMs())
 		})
 	case *musterv1.WatchResponse_Progress:
 		return s.dispatch(f.Progress.GetHeader(), update{frame: FrameProgress}, func(k *core) (applied, *frameError) {
@@ -50,7 +50,7 @@ func (s *watchStream) opened(o *musterv1.Opened) {
 		s.leaveViews(k)
 		if r := answer.GetRefusal(); r != nil {
 			delete(s.requested, k.id)
-			s.watcher.refuse(k, refusedError(k, s.server.address, r))
+			s.lane.watcher.refuse(k, refusedError(k, s.server.address, r))
 			continue
 		}
 		k.forbidden = serviceNamesFrom(answer.GetForbidden())
@@ -78,8 +78,8 @@ func (s *watchStream) dispatch(h *musterv1.ViewHeader, u update, apply func(*cor
 	if len(cores) == 0 {
 		return nil
 	}
-	s.watcher.epoch = max(s.watcher.epoch, h.GetEpoch())
-	timing := s.clock.Frame(s.watcher.clock.nowMs(), h.GetServerUptimeMs(), h.GetDataAgeMs())
+	s.lane.epoch = max(s.lane.epoch, h.GetEpoch())
+	timing := s.clock.Frame(s.lane.watcher.clock.nowMs(), h.GetServerUptimeMs(), h.GetDataAgeMs())
 	var broken *Error
 	complete := true
 	for _, k := range cores {
@@ -98,7 +98,7 @@ func (s *watchStream) dispatch(h *musterv1.ViewHeader, u update, apply func(*cor
 	}
 	if complete && broken == nil && h.GetAckRequest() != nil {
 		at := Position{h.GetEpoch(), h.GetRevision()}
-		s.watcher.acks.want(h.GetViewId(), at, h.GetAckRequest().GetAckSpreadMs(), cores)
+		s.lane.acks.want(h.GetViewId(), at, h.GetAckRequest().GetAckSpreadMs(), cores)
 	}
 	if complete {
 		s.noteIsolated(isolated(h))
@@ -109,13 +109,13 @@ func (s *watchStream) dispatch(h *musterv1.ViewHeader, u update, apply func(*cor
 // broken notes that a frame did not fit. The view stays as it is; one whose
 // digest did not match counts as stale until it is replaced.
 func (s *watchStream) broken(k *core, err *frameError) *Error {
-	s.watcher.client.config.telemetry.observe(FrameRejected{k.selector.String(), s.server.address, FrameFault(err.fault)})
+	s.lane.watcher.client.config.telemetry.observe(FrameRejected{k.selector.String(), s.server.address, FrameFault(err.fault)})
 	if err.fault == faultMismatch {
 		k.frames.distrust()
 		k.publish(func(v *View) { v.distrusted = true })
 	}
 	if err.fault != faultGap {
-		s.watcher.client.servers.failed(s.server)
+		s.lane.watcher.client.servers.failed(s.server)
 	}
 	return violationError(s.server.address, err.text+" ("+k.selector.String()+")")
 }
@@ -143,9 +143,9 @@ func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, done applied, tim
 		v.removals = remember(v.removals, done.gone, f.position)
 		v.traces = rememberTraces(v.traces, k.update.traces, f.position)
 	})
-	s.watcher.client.config.telemetry.viewPublished()
+	s.lane.watcher.client.config.telemetry.viewPublished()
 	s.tell(k, done.cause)
-	s.watcher.client.cache.offer(k.key, k.view.Load())
+	s.lane.watcher.client.cache.offer(k.key, k.view.Load())
 }
 
 // tell tells of the update that a core's view took over.
@@ -153,7 +153,7 @@ func (s *watchStream) tell(k *core, cause SnapshotCause) {
 	u := k.update
 	k.update = update{}
 	v := k.view.Load()
-	s.watcher.client.config.telemetry.observe(FrameApplied{
+	s.lane.watcher.client.config.telemetry.observe(FrameApplied{
 		Selector: k.selector.String(), Server: s.server.address,
 		Frame: u.frame, Cause: cause, Position: v.position, Entries: u.entries,
 		Age: v.Age(), Unverified: v.unverified, Traces: u.traces,
@@ -185,7 +185,7 @@ func (s *watchStream) noteIsolated(now bool) {
 	}
 	s.isolated = now
 	s.stay()
-	if now && len(s.watcher.client.servers.list) > 1 {
+	if now && len(s.lane.watcher.client.servers.list) > 1 {
 		s.handoverAt = time.Now()
 	}
 }

@@ -27,13 +27,16 @@ func newTestClient(t *testing.T, r *fakeregistry.Registry, servers ...string) *C
 	if len(servers) == 0 {
 		servers = []string{"a:1"}
 	}
-	c, err := New(servers, WithDial(r.Dial), WithName(t.Name()))
+	c, err := New(servers, WithDial(r.Dial), WithName(t.Name()), inOrder)
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
 	t.Cleanup(func() { closeClient(t, c) })
 	return c
 }
+
+// inOrder makes a client try servers as they are listed.
+func inOrder(c *Config) { c.orderWord = func() uint64 { return 0 } }
 
 func closeClient(t *testing.T, c *Client) {
 	t.Helper()

@@ -45,9 +45,7 @@ func textNoServers() string {
 	return "no registry servers given; pass at least one address, such as 127.0.0.1:7070"
 }
 
-func textServerAddress(value string) string {
-	return fmt.Sprintf("registry server %q is no host:port, such as 127.0.0.1:7070", value)
-}
+func textServerAddress(problem error) string { return "registry server " + problem.Error() }
 
 func textOption(name string, value any, allowed string) string {
 	return fmt.Sprintf("option %s: %v is not allowed; %s", name, value, allowed)
@@ -201,6 +199,12 @@ func textNoInstances(service ServiceName, why string) string {
 
 func textServiceForbidden(service ServiceName) string {
 	return fmt.Sprintf("%s may not be seen with these credentials", service)
+}
+
+// textTooManySelectors is for a client that watches all that it can.
+func textTooManySelectors(selector string, watched, streams, perStream int) string {
+	return fmt.Sprintf("subscribe %s: %d selectors are watched already, and %d streams of %d are the most; "+
+		"close subscriptions, or name several services in one selector", selector, watched, streams, perStream)
 }
 
 // textNoView is for a first view that did not come. last may be nil.

@@ -81,6 +81,9 @@ type Registration struct{ session *session }
 func (c *Client) Register(ctx context.Context, specs ...InstanceSpec) (*Registration, error) {
 	instances := make([]*musterv1.Instance, 0, len(specs))
 	for _, spec := range specs {
+		if spec.Locality == (Locality{}) {
+			spec.Locality = c.Locality()
+		}
 		spec = spec.complete()
 		if err := spec.validate(); err != nil {
 			return nil, err

@@ -3,8 +3,11 @@ package muster
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // servers is the list of registry servers and which of them serves. It is safe
@@ -12,7 +15,10 @@ import (
 type servers struct {
 	config *Config
 	tokens *tokens
-	list   []*server
+	// list is in the order in which servers are tried; the first home of them
+	// are in the client's zone.
+	list []*server
+	home int
 
 	mu sync.Mutex
 	// current is the index of the server that is tried first.
@@ -29,8 +35,15 @@ type servers struct {
 
 func newServers(config *Config) *servers {
 	s := &servers{config: config, tokens: newTokens(config.Token, config.Logger), causes: make(map[string]string)}
-	for _, address := range config.Servers {
-		s.list = append(s.list, newServer(address, s))
+	var parsed []rules.Server
+	for _, text := range config.Servers {
+		one, _ := rules.ParseServer(text) // validated before
+		parsed = append(parsed, one)
+	}
+	order, home := rules.OrderServers(parsed, config.Zone, config.orderWord())
+	s.home = home
+	for _, i := range order {
+		s.list = append(s.list, newServer(parsed[i].Address, s))
 	}
 	return s
 }
@@ -39,11 +52,26 @@ func newServers(config *Config) *servers {
 // does, trying each once, `avoid` last. Without one the error is NO_SERVER and
 // says what became of each.
 func (s *servers) acquire(ctx context.Context, avoid *server) (*server, *Error) {
+	return s.firstOf(ctx, s.order(avoid), avoid == nil)
+}
+
+// handover returns the server to go to when one is left by choice, which may be
+// that one again. It becomes current.
+func (s *servers) handover(ctx context.Context, from *server) (*server, *Error) {
+	var ordered []*server
+	for _, position := range rules.HandoverOrder(len(s.list), s.home, slices.Index(s.list, from)) {
+		ordered = append(ordered, s.list[position])
+	}
+	return s.firstOf(ctx, ordered, true)
+}
+
+// firstOf returns the first of these servers that answers.
+func (s *servers) firstOf(ctx context.Context, candidates []*server, makeCurrent bool) (*server, *Error) {
 	var failures []serverFailure
-	for _, candidate := range s.order(avoid) {
+	for _, candidate := range candidates {
 		err := candidate.connect(ctx)
 		if err == nil {
-			s.serving(candidate, avoid == nil)
+			s.serving(candidate, makeCurrent)
 			return candidate, nil
 		}
 		if errors.Is(ctx.Err(), context.Canceled) {

@@ -25,7 +25,8 @@ type InstanceSpec struct {
 	Version string
 	// Endpoints are what clients dial; at most 16, with distinct names.
 	Endpoints []EndpointSpec
-	// Locality is where the process runs; empty parts are unknown.
+	// Locality is where the process runs, empty parts are unknown; the zero
+	// value is that of the client.
 	Locality Locality
 	// Weight is the share of new requests; nil is 100, 0 takes none.
 	Weight *uint32

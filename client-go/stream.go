@@ -21,14 +21,14 @@ const (
 	streamHandover
 )
 
-// watchStream is one open Watch stream. The watcher's goroutine owns it; its
+// watchStream is one open Watch stream. The lane's goroutine owns it; its
 // own goroutines only read, acknowledge and make one UpdateWatch call.
 type watchStream struct {
-	watcher *watcher
-	server  *server
-	ctx     context.Context
-	cancel  context.CancelFunc
-	tasks   sync.WaitGroup
+	lane   *watchLane
+	server *server
+	ctx    context.Context
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
 	// frames has no room: a client that is slow is told less, not later.
 	frames chan *musterv1.WatchResponse
 	failed chan error
@@ -48,15 +48,19 @@ type watchStream struct {
 	began    time.Time
 	messages int
 	isolated bool
+	// synced is the lane's version that the stream is at, 0 for none; unwanted
+	// are subscriptions that the server still has.
+	synced   uint64
+	unwanted []uint32
 	// isOpen: Opened was received.
 	isOpen bool
 
 	idleAt, handoverAt time.Time
 }
 
-func newWatchStream(ctx context.Context, w *watcher, s *server, cores []*core) *watchStream {
+func newWatchStream(ctx context.Context, l *watchLane, s *server, cores []*core) *watchStream {
 	stream := &watchStream{
-		watcher: w, server: s,
+		lane: l, server: s,
 		frames:    make(chan *musterv1.WatchResponse),
 		failed:    make(chan error, 1),
 		updated:   make(chan watchUpdate, 1),
@@ -88,7 +92,7 @@ func (s *watchStream) open(request *musterv1.WatchRequest) (*musterv1.Opened, *E
 	case frame := <-s.frames:
 		if opened := frame.GetOpened(); opened != nil {
 			s.isOpen = true
-			s.watcher.client.config.telemetry.observe(StreamOpened{StreamWatch, s.server.address})
+			s.lane.watcher.client.config.telemetry.observe(StreamOpened{StreamWatch, s.server.address})
 			return opened, nil
 		}
 		return nil, violationError(s.server.address, "the first frame is not Opened")
@@ -117,7 +121,7 @@ func (s *watchStream) read(stream musterv1.DiscoveryService_WatchClient) {
 
 // takeOver makes this the stream that the cores follow.
 func (s *watchStream) takeOver() {
-	s.watcher.acks.reset()
+	s.lane.acks.reset()
 	for id, k := range s.requested {
 		k.frames.beginStream(s.resumed[id])
 		k.update = update{}
@@ -126,14 +130,14 @@ func (s *watchStream) takeOver() {
 	s.opened(s.first)
 	s.stay()
 	s.idleAt = time.Now().Add(idleStreamTimeout)
-	s.tasks.Go(func() { s.watcher.acks.run(s.ctx, s.server, s.id) })
+	s.tasks.Go(func() { s.lane.acks.run(s.ctx, s.server, s.id) })
 }
 
 // stay puts off leaving the stream by choice: for about an hour, or if its
 // server is isolated until the next look for another.
 func (s *watchStream) stay() {
-	wait := streamLifetime*4/5 + spread(streamLifetime*2/5, s.watcher.client.config.words())
-	if s.isolated && len(s.watcher.client.servers.list) > 1 {
+	wait := streamLifetime*4/5 + spread(streamLifetime*2/5, s.lane.watcher.client.config.words())
+	if s.isolated && len(s.lane.watcher.client.servers.list) > 1 {
 		wait = isolatedRetry
 	}
 	s.handoverAt = time.Now().Add(wait)
@@ -145,7 +149,7 @@ func (s *watchStream) close(err *Error) {
 	s.cancel()
 	s.tasks.Wait()
 	if s.isOpen {
-		s.watcher.client.config.telemetry.observe(StreamEnded{
+		s.lane.watcher.client.config.telemetry.observe(StreamEnded{
 			StreamWatch, s.server.address, resultOf(err), time.Since(s.began),
 		})
 	}
@@ -157,7 +161,7 @@ func (s *watchStream) run() (streamEnd, *Error) {
 	defer timer.Stop()
 	for {
 		s.syncSubscriptions()
-		if s.watcher.count() == 0 {
+		if s.lane.count() == 0 {
 			return streamBroken, nil
 		}
 		timer.Reset(time.Until(s.nextDeadline()))
@@ -168,13 +172,13 @@ func (s *watchStream) run() (streamEnd, *Error) {
 			}
 		case err := <-s.failed:
 			e := s.error(err)
-			s.watcher.client.servers.blame(s.server, e)
+			s.lane.watcher.client.servers.blame(s.server, e)
 			return streamBroken, e
 		case result := <-s.updated:
 			if err := s.tookUpdate(result); err != nil {
 				return streamBroken, err
 			}
-		case <-s.watcher.wake:
+		case <-s.lane.wake:
 		case <-timer.C:
 			if end, err, over := s.deadlinePassed(time.Now()); over {
 				return end, err
@@ -199,7 +203,7 @@ func (s *watchStream) nextDeadline() time.Time {
 
 func (s *watchStream) deadlinePassed(now time.Time) (end streamEnd, err *Error, over bool) {
 	if !now.Before(s.idleAt) {
-		s.watcher.client.servers.failed(s.server)
+		s.lane.watcher.client.servers.failed(s.server)
 		return streamBroken, s.quiet(idleStreamTimeout), true
 	}
 	for _, k := range s.requested {
@@ -212,7 +216,7 @@ func (s *watchStream) deadlinePassed(now time.Time) (end streamEnd, err *Error, 
 }
 
 func (s *watchStream) error(err error) *Error {
-	return fromStatus(s.watcher.client.ctx, err, "watch", "", s.server.address)
+	return fromStatus(s.lane.watcher.client.ctx, err, "watch", "", s.server.address)
 }
 
 func (s *watchStream) quiet(after time.Duration) *Error {

@@ -35,8 +35,9 @@ type core struct {
 	mu      sync.Mutex
 	err     *Error
 	pickers map[*Picker]struct{}
-	// handles is guarded by the watcher's mu.
+	// handles, and lane, which carries it, are guarded by the watcher's mu.
 	handles int
+	lane    *watchLane
 }
 
 func newCore(id uint32, selector Selector, c *Client) *core {
@@ -244,7 +245,7 @@ func (p *Picker) Applied(v *View) {
 	k.mu.Lock()
 	p.applied = v.position
 	k.mu.Unlock()
-	p.subscription.watcher.acks.nudge()
+	p.subscription.watcher.nudgeAcks(k)
 }
 
 // Close takes the picker away: drains no longer wait for it.
@@ -253,5 +254,5 @@ func (p *Picker) Close() {
 	k.mu.Lock()
 	delete(k.pickers, p)
 	k.mu.Unlock()
-	p.subscription.watcher.acks.nudge()
+	p.subscription.watcher.nudgeAcks(k)
 }

@@ -1,10 +1,8 @@
 package muster
 
 import (
-	"cmp"
 	"context"
-	"slices"
-	"sync"
+	"maps"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -26,23 +24,19 @@ const (
 	isolatedRetry = 10 * time.Second
 )
 
-// watcher keeps one stream open that carries all subscriptions of a client. Its
+// watchLane keeps one stream open that carries some of the subscriptions of a
+// client, all of them unless they are more than servers take on one stream. Its
 // goroutine runs from the first subscription on and is the only one who applies
-// frames.
-type watcher struct {
-	client *Client
-	clock  clientClock
-	acks   *acks
+// frames to its cores.
+type watchLane struct {
+	watcher *watcher
+	acks    *acks
 	// wake has room for one: the set of subscriptions changed.
 	wake chan struct{}
-
-	// mu guards what follows. A core's mu may be taken inside of it.
-	mu      sync.Mutex
-	started bool
-	closed  bool
-	cores   map[string]*core
-	lastID  uint32
-	failure *Error
+	// cores and version, which rises with each change of them, are guarded by
+	// the watcher's mu.
+	cores   map[*core]struct{}
+	version uint64
 
 	// What follows is the goroutine's own.
 
@@ -58,137 +52,60 @@ type watcher struct {
 	oneByOne bool
 }
 
-func newWatcher(c *Client) *watcher {
-	return &watcher{
-		client: c,
-		clock:  clientClock{time.Now()},
-		acks:   newAcks(c),
-		wake:   make(chan struct{}, 1),
-		cores:  make(map[string]*core),
+func newWatchLane(w *watcher) *watchLane {
+	return &watchLane{
+		watcher:  w,
+		acks:     newAcks(w.client),
+		wake:     make(chan struct{}, 1),
+		cores:    make(map[*core]struct{}),
+		lastGood: time.Now(),
 	}
 }
 
-// subscribe adds a handle of a selector's core.
-func (w *watcher) subscribe(selector Selector) (*core, *Error) {
-	key := selector.key()
-	stored := w.stored(key)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return nil, closedError("client")
-	}
-	k := w.cores[key]
-	if k == nil {
-		w.lastID++
-		k = newCore(w.lastID, selector, w.client)
-		if stored != nil {
-			k.begin(stored)
-		}
-		w.cores[key] = k
-	}
-	k.handles++
-	if !w.started {
-		w.started = true
-		w.lastGood = time.Now()
-		w.client.start(w.run)
-		if w.client.config.Observer != nil {
-			w.client.start(func() { w.watchFreshness(w.client.ctx) })
-		}
-	}
-	w.nudge()
-	return k, nil
-}
-
-// stored is what the disk has of a selector that is not watched yet.
-func (w *watcher) stored(key string) *diskView {
-	w.mu.Lock()
-	watched := w.cores[key] != nil
-	w.mu.Unlock()
-	if watched {
-		return nil
-	}
-	return w.client.cache.load(key)
-}
-
-// unsubscribe takes a handle away, and with the last one the core.
-func (w *watcher) unsubscribe(k *core) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	k.handles--
-	if k.handles == 0 && w.cores[k.key] == k {
-		delete(w.cores, k.key)
-	}
-	w.nudge()
-}
-
-// refuse ends a core for good.
-func (w *watcher) refuse(k *core, err *Error) {
-	w.mu.Lock()
-	if w.cores[k.key] == k {
-		delete(w.cores, k.key)
-	}
-	w.mu.Unlock()
-	w.client.config.Logger.Error(err.text(), "selector", k.selector.String())
-	k.end(err)
-}
-
-// close ends all subscriptions; the goroutine then has nothing left to do.
-func (w *watcher) close() {
-	w.mu.Lock()
-	w.closed = true
-	all := w.cores
-	w.cores = make(map[string]*core)
-	w.mu.Unlock()
-	for _, k := range all {
-		k.end(closedError("client"))
-	}
-	w.nudge()
-}
-
-func (w *watcher) nudge() {
+func (l *watchLane) nudge() {
 	select {
-	case w.wake <- struct{}{}:
+	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (w *watcher) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.cores)
+// changedLocked tells the goroutine that the cores changed. The watcher's mu is
+// held.
+func (l *watchLane) changedLocked() {
+	l.version++
+	l.nudge()
 }
 
-// lastError is why there is no stream; nil if there is one.
-func (w *watcher) lastError() *Error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.failure
+// state is how many cores there are, and whether the client closes.
+func (l *watchLane) state() (count int, closed bool) {
+	l.watcher.mu.Lock()
+	defer l.watcher.mu.Unlock()
+	return len(l.cores), l.watcher.closed
 }
 
-func (w *watcher) setFailure(err *Error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.failure = err
+func (l *watchLane) count() int {
+	count, _ := l.state()
+	return count
 }
 
 // wanted are the cores that a stream should carry, oldest first.
-func (w *watcher) wanted() []*core {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	list := make([]*core, 0, len(w.cores))
-	for _, k := range w.cores {
-		list = append(list, k)
-	}
-	slices.SortFunc(list, func(a, b *core) int { return cmp.Compare(a.id, b.id) })
-	return list
+func (l *watchLane) wanted() []*core {
+	l.watcher.mu.Lock()
+	defer l.watcher.mu.Unlock()
+	return sorted(maps.Keys(l.cores))
+}
+
+// changes tells how often the cores changed so far.
+func (l *watchLane) changes() uint64 {
+	l.watcher.mu.Lock()
+	defer l.watcher.mu.Unlock()
+	return l.version
 }
 
 // waitForCores is false once the watcher is to end.
-func (w *watcher) waitForCores(ctx context.Context) bool {
+func (l *watchLane) waitForCores(ctx context.Context) bool {
 	for {
-		w.mu.Lock()
-		closed, count := w.closed, len(w.cores)
-		w.mu.Unlock()
+		count, closed := l.state()
 		if closed || ctx.Err() != nil {
 			return false
 		}
@@ -196,43 +113,53 @@ func (w *watcher) waitForCores(ctx context.Context) bool {
 			return true
 		}
 		select {
-		case <-w.wake:
+		case <-l.wake:
 		case <-ctx.Done():
 		}
 	}
 }
 
 // run opens one stream after the other for as long as there are subscriptions.
-func (w *watcher) run() {
-	ctx := w.client.ctx
-	for w.waitForCores(ctx) {
-		s, err := w.open(ctx, nil)
+func (l *watchLane) run() {
+	ctx := l.watcher.client.ctx
+	for l.waitForCores(ctx) {
+		s, err := l.open(ctx, nil)
 		if s != nil {
-			err = w.follow(ctx, s)
+			err = l.follow(ctx, s)
 		}
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		w.setFailure(err)
-		w.client.config.Logger.Warn(textBroken("watch", err))
-		for _, k := range w.wanted() {
+		l.watcher.setFailure(err)
+		l.watcher.client.config.Logger.Warn(textBroken("watch", err))
+		for _, k := range l.wanted() {
 			k.lostStream()
 		}
-		if !w.pause(ctx, max(err.RetryAfter, w.retries.Next(backoff.EndpointCap, w.client.config.words()))) {
+		if !l.pause(ctx, max(err.RetryAfter, l.delay())) {
 			return
 		}
 	}
 }
 
+// delay is how long to wait after a stream that ended: at first only so long
+// that the clients of a server that stopped do not come all at once.
+func (l *watchLane) delay() time.Duration {
+	word := l.watcher.client.config.words()
+	if delay := l.retries.Next(backoff.EndpointCap, word); l.retries.Failures() > 1 {
+		return delay
+	}
+	return spread(firstReconnect, word)
+}
+
 // pause waits, but not for subscriptions that nobody wants any more.
-func (w *watcher) pause(ctx context.Context, d time.Duration) bool {
+func (l *watchLane) pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	for w.count() > 0 {
+	for l.count() > 0 {
 		select {
 		case <-timer.C:
 			return true
-		case <-w.wake:
+		case <-l.wake:
 		case <-ctx.Done():
 			return false
 		}
@@ -243,15 +170,15 @@ func (w *watcher) pause(ctx context.Context, d time.Duration) bool {
 // follow serves a stream, and its successors when it is left by choice, to the
 // end. The successor is opened before the stream is left, so that nobody goes
 // unwatched in between.
-func (w *watcher) follow(ctx context.Context, s *watchStream) *Error {
+func (l *watchLane) follow(ctx context.Context, s *watchStream) *Error {
 	for {
 		next, err := s.run() //nolint:contextcheck // the stream's own context is made of ctx
 		if next != streamHandover {
 			s.close(err)
-			w.retries.StreamEnded(s.messages > 0, time.Since(s.began))
+			l.retries.StreamEnded(s.messages > 0, time.Since(s.began))
 			return err
 		}
-		successor, err := w.open(ctx, s.server)
+		successor, err := l.open(ctx, s)
 		switch {
 		case err != nil, successor == nil:
 			s.stay()
@@ -268,48 +195,63 @@ func (w *watcher) follow(ctx context.Context, s *watchStream) *Error {
 
 // open opens a stream and waits for its first frame. There is neither stream
 // nor error if the subscriptions should be looked at again.
-func (w *watcher) open(ctx context.Context, avoid *server) (*watchStream, *Error) {
-	chosen, err := w.client.servers.acquire(ctx, avoid)
+func (l *watchLane) open(ctx context.Context, left *watchStream) (*watchStream, *Error) {
+	chosen, err := l.choose(ctx, left)
 	if err != nil {
 		return nil, err
 	}
-	cores := w.wanted()
+	l.watcher.limit(l, int(chosen.limits.Load().GetSubscriptionsPerStream()))
+	cores := l.wanted()
 	if len(cores) == 0 {
 		return nil, nil
 	}
-	if w.oneByOne {
+	if l.oneByOne {
 		cores = cores[:1]
 	}
-	s := newWatchStream(ctx, w, chosen, cores)
-	opened, err := s.open(w.request(cores))
+	s := newWatchStream(ctx, l, chosen, cores)
+	opened, err := s.open(l.request(cores))
 	if err == nil {
-		err = w.checkEpoch(chosen, opened)
+		err = l.checkEpoch(chosen, opened)
 	}
 	if err != nil {
 		s.close(err)
-		return nil, w.notOpened(chosen, cores, err)
+		return nil, l.notOpened(chosen, cores, err)
 	}
 	s.first = opened
-	if avoid == nil {
+	if left == nil {
 		s.takeOver()
 	}
 	return s, nil
 }
 
+// choose is the server of the next stream: another one if the one that is left
+// cannot reach its store, the next in turn if it is left by choice.
+func (l *watchLane) choose(ctx context.Context, left *watchStream) (*server, *Error) {
+	all := l.watcher.client.servers
+	switch {
+	case left == nil:
+		return all.acquire(ctx, nil)
+	case left.isolated:
+		return all.acquire(ctx, left.server)
+	default:
+		return all.handover(ctx, left.server)
+	}
+}
+
 // request asks for cores, each from its own position.
-func (w *watcher) request(cores []*core) *musterv1.WatchRequest {
-	_, clusterID, _ := w.client.servers.status()
+func (l *watchLane) request(cores []*core) *musterv1.WatchRequest {
+	_, clusterID, _ := l.watcher.client.servers.status()
 	request := &musterv1.WatchRequest{ClusterId: clusterID}
 	for _, k := range cores {
-		request.Subscriptions = append(request.Subscriptions, w.subscription(k))
+		request.Subscriptions = append(request.Subscriptions, l.subscription(k))
 	}
 	return request
 }
 
-func (w *watcher) subscription(k *core) *musterv1.Subscription {
-	w.checkDisk(k)
+func (l *watchLane) subscription(k *core) *musterv1.Subscription {
+	l.checkDisk(k)
 	s := &musterv1.Subscription{SubscriptionId: k.id, Selector: k.selector.proto(), Resume: k.frames.known()}
-	if w.acceptsLower() && k.frames.position.Epoch == w.epoch {
+	if l.acceptsLower() && k.frames.position.Epoch == l.epoch {
 		s.Resume = nil // a server of a lower epoch would refuse it
 	}
 	return s
@@ -317,56 +259,56 @@ func (w *watcher) subscription(k *core) *musterv1.Subscription {
 
 // checkDisk decides whether a position from disk is continued: not if it is of
 // another cluster, or of an epoch above that of a server that serves us.
-func (w *watcher) checkDisk(k *core) {
+func (l *watchLane) checkDisk(k *core) {
 	if k.diskCluster == nil {
 		return
 	}
-	_, clusterID, _ := w.client.servers.status()
+	_, clusterID, _ := l.watcher.client.servers.status()
 	same := *k.diskCluster == clusterID
 	k.diskCluster = nil
 	switch epoch := k.frames.position.Epoch; {
-	case !same, w.answered && epoch > w.epoch:
+	case !same, l.answered && epoch > l.epoch:
 		k.frames = frameState{}
 	default:
-		w.epoch = max(w.epoch, epoch)
+		l.epoch = max(l.epoch, epoch)
 	}
 }
 
 // acceptsLower tells whether a lower epoch is better than nothing by now.
-func (w *watcher) acceptsLower() bool {
-	return w.epoch > 0 && time.Since(w.lastGood) >= lowerEpochAfter
+func (l *watchLane) acceptsLower() bool {
+	return l.epoch > 0 && time.Since(l.lastGood) >= lowerEpochAfter
 }
 
 // checkEpoch refuses servers of an older history than was seen.
-func (w *watcher) checkEpoch(s *server, opened *musterv1.Opened) *Error {
-	if err := w.client.servers.checkCluster(s.address, opened.GetClusterId()); err != nil {
+func (l *watchLane) checkEpoch(s *server, opened *musterv1.Opened) *Error {
+	if err := l.watcher.client.servers.checkCluster(s.address, opened.GetClusterId()); err != nil {
 		return err
 	}
 	epoch := opened.GetEpoch()
-	if epoch < w.epoch {
-		if !w.acceptsLower() {
-			return epochBehindError(s.address, epoch, w.epoch)
+	if epoch < l.epoch {
+		if !l.acceptsLower() {
+			return epochBehindError(s.address, epoch, l.epoch)
 		}
-		w.client.config.telemetry.observe(EpochRegressed{s.address, w.epoch, epoch})
-		w.client.config.Logger.Error(textEpochBehind(s.address, epoch, w.epoch) + "; accepted, nothing else answers")
+		l.watcher.client.config.telemetry.observe(EpochRegressed{s.address, l.epoch, epoch})
+		l.watcher.client.config.Logger.Error(textEpochBehind(s.address, epoch, l.epoch) + "; accepted, nothing else answers")
 	}
-	w.epoch = epoch
-	w.answered = true
-	w.lastGood = time.Now()
+	l.epoch = epoch
+	l.answered = true
+	l.lastGood = time.Now()
 	return nil
 }
 
 // notOpened decides what a refused stream means: for a single subscription its
 // end, for several that they are asked for one by one.
-func (w *watcher) notOpened(s *server, cores []*core, err *Error) *Error {
+func (l *watchLane) notOpened(s *server, cores []*core, err *Error) *Error {
 	switch {
 	case !refusal(err):
-		w.client.servers.blame(s, err)
+		l.watcher.client.servers.blame(s, err)
 		return err
 	case len(cores) > 1:
-		w.oneByOne = true
+		l.oneByOne = true
 	default:
-		w.refuse(cores[0], err)
+		l.watcher.refuse(cores[0], err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package muster
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -17,22 +18,23 @@ type watchUpdate struct {
 }
 
 // syncSubscriptions brings the stream to what is wanted, by one UpdateWatch at
-// a time.
+// a time. What is wanted no more is left at once, since another stream may
+// carry it by now.
 func (s *watchStream) syncSubscriptions() {
+	version := s.lane.changes()
+	if s.synced == version {
+		return
+	}
+	wanted := s.lane.wanted()
+	s.leaveOthers(wanted)
 	if s.updating {
 		return
 	}
-	request := &musterv1.UpdateWatchRequest{StreamId: s.id}
-	wanted := s.watcher.wanted()
-	for id, k := range s.requested {
-		if !slices.Contains(wanted, k) {
-			request.Remove = append(request.Remove, id)
-			delete(s.requested, id)
-			s.leaveViews(k)
-		}
-	}
+	request := &musterv1.UpdateWatchRequest{StreamId: s.id, Remove: s.unwanted}
+	s.unwanted = nil
 	added := s.addMissing(wanted, request)
 	if len(request.GetAdd())+len(request.GetRemove()) == 0 {
+		s.synced = version
 		return
 	}
 	s.updating = true
@@ -47,17 +49,30 @@ func (s *watchStream) syncSubscriptions() {
 	})
 }
 
+// leaveOthers stops applying frames to cores that are not wanted, and notes them
+// to be removed.
+func (s *watchStream) leaveOthers(wanted []*core) {
+	for id, k := range s.requested {
+		_, found := slices.BinarySearchFunc(wanted, id, func(w *core, id uint32) int { return cmp.Compare(w.id, id) })
+		if !found {
+			s.unwanted = append(s.unwanted, id)
+			delete(s.requested, id)
+			s.leaveViews(k)
+		}
+	}
+}
+
 // addMissing asks for wanted cores that the stream does not carry yet.
 func (s *watchStream) addMissing(wanted []*core, request *musterv1.UpdateWatchRequest) (added []*core) {
 	batch := updateWatchBatch
-	if s.watcher.oneByOne {
+	if s.lane.oneByOne {
 		batch = 1
 	}
 	for _, k := range wanted {
 		if s.requested[k.id] != nil || len(added) == batch {
 			continue
 		}
-		add := s.watcher.subscription(k)
+		add := s.lane.subscription(k)
 		k.frames.beginStream(add.GetResume() != nil)
 		s.requested[k.id] = k
 		request.Add = append(request.Add, add)
@@ -76,10 +91,11 @@ func (s *watchStream) tookUpdate(result watchUpdate) *Error {
 	case !refusal(result.err) || len(result.added) == 0:
 		return result.err
 	case len(result.added) > 1:
-		s.watcher.oneByOne = true
+		s.lane.oneByOne = true
 	default:
-		s.watcher.refuse(result.added[0], result.err)
+		s.lane.watcher.refuse(result.added[0], result.err)
 	}
+	s.synced = 0
 	for _, k := range result.added {
 		delete(s.requested, k.id)
 	}
