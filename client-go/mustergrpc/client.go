@@ -20,7 +20,10 @@ const shortest = rules.BackoffFloorMs * time.Millisecond
 // serviceConfig selects the balancer of this package.
 const serviceConfig = `{"loadBalancingConfig":[{"` + balancerName + `":{}}]}`
 
-// NewClient makes a channel to a service, given as "muster:///namespace/service".
+// NewClient makes a channel to a service, given as "muster:///namespace/service",
+// optionally with "?endpoint=NAME" for the name of the endpoint to dial, of those
+// that speak gRPC. Default: the one named "grpc", else the first by name.
+//
 // It begins to watch and to connect at once and does not wait; calls made
 // before the first view wait for it up to 5 s.
 //

@@ -5,11 +5,14 @@
 //	client, err := muster.New([]string{"127.0.0.1:7070"})
 //	conn, err := mustergrpc.NewClient(client, "muster:///shop/pay")
 //
-// The channel keeps a connection to every instance that serves, spreads calls
-// over those that are ready, and acknowledges drains only once no new call can
-// reach the drained instance. Calls that find no instance fail at once with
-// UNAVAILABLE, a text that says why, and the reason as google.rpc.ErrorInfo.
-// Calls that wait for readiness (grpc.WaitForReady) wait instead.
+// The channel connects to the instances that the service's policy, the client's
+// place and their health leave it, spreads calls over those that are ready by
+// weight and load, and acknowledges drains only once no new call can reach the
+// drained instance. [WithHashKey] and [WithInstance] choose for one call,
+// [ExplainPick] tells why an instance is not picked. Calls that find no
+// instance fail at once with UNAVAILABLE, a text that says why, and the reason
+// as google.rpc.ErrorInfo. Calls that wait for readiness (grpc.WaitForReady)
+// wait instead.
 //
 // Importing the package registers its balancer, "muster_v1", which does nothing
 // by itself. The resolver is never registered globally: a plain grpc.NewClient

@@ -76,7 +76,7 @@ func TestDiscoveryAndEvictionNeedNoCalls(t *testing.T) {
 // are safe twice: proxies are off, and endpoints do not come as addresses of the
 // resolver, which grpc would rewrite.
 func TestProxySettingsAreIgnored(t *testing.T) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(ownAddress(t), "0")) //nolint:noctx // of a test
+	listener, err := net.Listen("tcp", net.JoinHostPort(ownAddress(t), "0"))
 	if err != nil {
 		t.Skipf("no address to listen at: %v", err)
 	}

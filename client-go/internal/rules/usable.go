@@ -29,13 +29,13 @@ type SlotState struct {
 type Mode uint8
 
 const (
-	// ModeServe: there is a table to pick from.
+	// ModeServe means that there is a table to pick from.
 	ModeServe Mode = iota
-	// ModeWait: nothing is ready, but something soon is, or has failed.
+	// ModeWait means that nothing is ready, but something soon is, or has failed.
 	ModeWait
-	// ModeEmpty: no slot takes calls. The plan tells why.
+	// ModeEmpty means that no slot takes calls. The plan tells why.
 	ModeEmpty
-	// ModeUnreachable: every slot that takes calls has failed.
+	// ModeUnreachable means that every slot that takes calls has failed.
 	ModeUnreachable
 )
 
