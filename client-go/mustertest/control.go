@@ -1,6 +1,7 @@
 package mustertest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,78 +31,59 @@ func (r *Registry) Register(specs ...muster.InstanceSpec) {
 	}
 }
 
-// Deregister ends instances by choice, whoever holds them; keys are
+// Deregister ends an instance by choice, whoever holds it; its key is
 // "namespace/service/id". One that is not registered fails the test.
-func (r *Registry) Deregister(keys ...string) {
-	names, ok := r.registered(keys)
-	if !ok {
-		return
-	}
+func (r *Registry) Deregister(key string) {
+	r.withRegistered(key, func(name entryName, l *lease) {
+		c := r.state.begin(time.Now())
+		c.remove(name, musterv1.RemovalReason_REMOVAL_REASON_DEREGISTERED)
+		r.state.dropIfEmpty(l)
+		r.commit(c)
+	})
+}
+
+// Expire makes the lease that holds an instance expire at once, with everything
+// that it holds, as if its TTL had been missed. An instance that is not
+// registered fails the test.
+func (r *Registry) Expire(key string) {
+	r.withRegistered(key, func(_ entryName, l *lease) { r.expire(l) })
+}
+
+// ExpireAll makes all leases expire at once.
+func (r *Registry) ExpireAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.expire(slices.Collect(maps.Values(r.state.leases))...)
+}
+
+func (r *Registry) expire(leases ...*lease) {
 	c := r.state.begin(time.Now())
-	for _, name := range names {
-		if l := r.state.holders[name]; l != nil {
-			c.remove(name, musterv1.RemovalReason_REMOVAL_REASON_DEREGISTERED)
-			r.state.dropIfEmpty(l)
-		}
+	for _, l := range leases {
+		c.endLease(l, musterv1.RemovalReason_REMOVAL_REASON_EXPIRED)
 	}
 	r.commit(c)
 }
 
-// Expire makes the leases that hold these instances expire at once, with
-// everything that they hold, as if their TTL had been missed. Without keys all
-// leases expire. An instance that is not registered fails the test.
-func (r *Registry) Expire(keys ...string) {
-	names, ok := r.registered(keys)
-	if !ok {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c := r.state.begin(time.Now())
-	for _, l := range r.state.leases {
-		held := r.state.held(l)
-		if len(keys) == 0 || slices.ContainsFunc(names, func(n entryName) bool { return slices.Contains(held, n) }) {
-			c.endLease(l, musterv1.RemovalReason_REMOVAL_REASON_EXPIRED)
-		}
-	}
-	r.commit(c)
+// Drain sets an instance to DRAINING without waiting for anybody, whoever holds
+// it. One that is not registered fails the test.
+func (r *Registry) Drain(key string) {
+	r.withRegistered(key, func(name entryName, l *lease) { r.setDraining(l, []entryName{name}) })
 }
 
-// Drain sets instances to DRAINING without waiting for anybody, whoever holds
-// them. One that is not registered fails the test.
-func (r *Registry) Drain(keys ...string) {
-	names, ok := r.registered(keys)
-	if !ok {
-		return
-	}
+// withRegistered does something to an instance, under the lock.
+func (r *Registry) withRegistered(key string, act func(entryName, *lease)) {
+	namespace, rest, _ := strings.Cut(key, "/")
+	service, id, _ := strings.Cut(rest, "/")
+	name := entryName{serviceName{namespace, service}, id}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, name := range names {
-		if l := r.state.holders[name]; l != nil {
-			r.setDraining(l, []entryName{name})
-		}
+	l := r.state.holders[name]
+	if l != nil {
+		act(name, l)
 	}
-}
-
-// registered reads keys, each of which must be registered.
-func (r *Registry) registered(keys []string) ([]entryName, bool) {
-	var names []entryName
-	for _, key := range keys {
-		namespace, rest, _ := strings.Cut(key, "/")
-		service, id, _ := strings.Cut(rest, "/")
-		name := entryName{serviceName{namespace, service}, id}
-		r.mu.Lock()
-		known := r.state.instances[name] != nil
-		r.mu.Unlock()
-		if !known {
-			r.fail("mustertest: no instance %q is registered; keys are namespace/service/id", key)
-			return nil, false
-		}
-		names = append(names, name)
+	r.mu.Unlock()
+	if l == nil {
+		r.fail("mustertest: no instance %q is registered; keys are namespace/service/id", key)
 	}
-	return names, true
 }
 
 // Instances are what is registered of a service, "namespace/service", sorted by

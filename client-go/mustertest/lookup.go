@@ -3,7 +3,6 @@ package mustertest
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -102,7 +101,7 @@ func (r discovery) ListServices(_ context.Context, req *musterv1.ListServicesReq
 	if len(names) > size {
 		names = names[:size]
 		last := names[size-1]
-		res.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(last.namespace + "/" + last.service))
+		res.NextPageToken = last.namespace + "/" + last.service
 	}
 	for _, name := range names {
 		res.Services = append(res.Services, r.state.summary(name))
@@ -111,9 +110,8 @@ func (r discovery) ListServices(_ context.Context, req *musterv1.ListServicesReq
 }
 
 func parsePageToken(token string) (serviceName, error) {
-	text, err := base64.RawURLEncoding.DecodeString(token)
-	namespace, service, ok := strings.Cut(string(text), "/")
-	if err != nil || token != "" && !ok {
+	namespace, service, ok := strings.Cut(token, "/")
+	if token != "" && !ok {
 		return serviceName{}, invalid("page_token: %q must be the next_page_token of the answer before, or empty", token)
 	}
 	return serviceName{namespace, service}, nil

@@ -4,12 +4,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
 // selection is a selector that was checked.
 type selection struct {
 	message *musterv1.Selector
+	filter  *rules.MatchFilter
 	viewID  uint64
 }
 
@@ -22,7 +24,7 @@ func compile(message *musterv1.Selector) (*selection, error) {
 	if err := atMost("services_per_selector", maxServicesPerSelector, len(message.GetServices().GetNames())); err != nil {
 		return nil, err
 	}
-	return &selection{message: message, viewID: viewID(form, "")}, nil
+	return &selection{message: message, filter: filterOf(message.GetFilter()), viewID: viewID(form, "")}, nil
 }
 
 // names tells whether the selector is about a service.
@@ -41,7 +43,7 @@ func (s *selection) holds(e entry) bool {
 	case e.service != nil:
 		return s.names(serviceName{e.service.GetNamespace(), e.service.GetService()})
 	case e.instance != nil:
-		return s.names(nameOf(e.instance).serviceName) && passes(s.message.GetFilter(), e.instance)
+		return s.names(nameOf(e.instance).serviceName) && s.filter.Match(candidateOf(e.instance))
 	}
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -38,10 +39,12 @@ func (s *state) selected(sel *selection) set {
 // digest is the digest and the count of a set.
 func (s set) digest() (sum, count uint64) {
 	for _, i := range s.instances {
-		sum += entryHash(1, i.GetNamespace(), i.GetService(), i.GetInstanceId(), i.GetModifyRevision(), i.GetTag())
+		key := rules.EntryKey{Namespace: i.GetNamespace(), Service: i.GetService(), ID: i.GetInstanceId()}
+		sum += rules.EntryHash(rules.KindInstance, key, i.GetModifyRevision(), i.GetTag())
 	}
 	for _, st := range s.services {
-		sum += entryHash(2, st.GetNamespace(), st.GetService(), "", st.GetModifyRevision(), st.GetTag())
+		key := rules.EntryKey{Namespace: st.GetNamespace(), Service: st.GetService()}
+		sum += rules.EntryHash(rules.KindServiceState, key, st.GetModifyRevision(), st.GetTag())
 	}
 	return sum, uint64(len(s.instances) + len(s.services))
 }

@@ -33,7 +33,7 @@ func TestWatchTellsHowInstancesWent(t *testing.T) {
 		}
 		r.Register(spec("c"))
 		reach(t, sub, time.Second, "c")
-		r.Expire()
+		r.ExpireAll()
 		if v := reach(t, sub, time.Second); v.Intent() != muster.AllExpired {
 			t.Errorf("intent %v", v.Intent())
 		}
@@ -59,7 +59,8 @@ func TestSnapshotThenDeltasThenProgress(t *testing.T) {
 		if d.GetFromRevision() != p.GetHeader().GetRevision() || len(d.GetInstances()) != 1 {
 			t.Errorf("%v", d)
 		}
-		r.Deregister("shop/pay/a", "shop/pay/b")
+		r.Deregister("shop/pay/a")
+		r.Deregister("shop/pay/b")
 		d = f.delta()
 		if len(d.GetRemovals()) != 2 || d.GetServices()[0].GetEmptied().GetReason() != musterv1.RemovalReason_REMOVAL_REASON_DEREGISTERED {
 			t.Errorf("%v", d)
@@ -113,7 +114,7 @@ func TestFilterMatchesEachField(t *testing.T) {
 		{&musterv1.InstanceFilter{InstanceIds: []string{"a"}}, &musterv1.InstanceFilter{InstanceIds: []string{"b"}}},
 		{&musterv1.InstanceFilter{EndpointNames: []string{"grpc"}}, &musterv1.InstanceFilter{EndpointNames: []string{"admin"}}},
 	} {
-		if !passes(c.yes, i) || passes(c.no, i) {
+		if !filterOf(c.yes).Match(candidateOf(i)) || filterOf(c.no).Match(candidateOf(i)) {
 			t.Errorf("%v must pass and %v not", c.yes, c.no)
 		}
 	}
