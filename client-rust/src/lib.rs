@@ -53,6 +53,7 @@
 //!
 //! - `tonic-0_14`: `tonic_0_14::Channel`, a balanced gRPC channel over the instances of a service.
 //! - `tonic-0_14-serve`: `tonic_0_14::serve`, a server's life from listening to drained.
+//! - `testing`: `testing::Registry`, a registry in memory for tests of programs that use this crate.
 //! - `tls-ring`: TLS, to the registry and to endpoints, by rustls with ring.
 //!
 //! No type of tonic or prost is part of the API outside of `tonic_0_14`, so that modules for later
@@ -123,6 +124,8 @@ mod watch;
 mod watched;
 mod watcher;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

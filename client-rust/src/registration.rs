@@ -136,10 +136,7 @@ impl Register {
 
     async fn run(mut self) -> Result<Registration, Error> {
         for spec in &mut self.specs {
-            if spec.instance_id.is_empty() {
-                let id = self.shared.config.word() >> 32;
-                spec.instance_id = format!("{}-{id:08x}", spec.service);
-            }
+            spec.identify(|| self.shared.config.word());
         }
         validate::specs(&self.specs)?;
         let telemetry = &self.shared.config.telemetry;

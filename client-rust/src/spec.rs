@@ -147,6 +147,13 @@ impl InstanceSpec {
         self
     }
 
+    /// Draws an id at random if there is none.
+    pub(crate) fn identify(&mut self, word: impl FnOnce() -> u64) {
+        if self.instance_id.is_empty() {
+            self.instance_id = format!("{}-{:08x}", self.service, word() >> 32);
+        }
+    }
+
     pub(crate) fn key(&self) -> InstanceKey {
         InstanceKey {
             namespace: self.namespace.clone(),

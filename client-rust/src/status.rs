@@ -202,6 +202,19 @@ pub(crate) fn status_of(
     metadata: &[(&str, &str)],
     retry_after: Option<Duration>,
 ) -> Status {
+    let message = format!("refused for the test: {reason}");
+    status_with(code, reason, &message, metadata, retry_after)
+}
+
+/// A status with the details of an error that Muster decided.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn status_with(
+    code: tonic::Code,
+    reason: &str,
+    message: &str,
+    metadata: &[(&str, &str)],
+    retry_after: Option<Duration>,
+) -> Status {
     let any = |type_url: &str, value: Vec<u8>| prost_types::Any {
         type_url: type_url.into(),
         value,
@@ -222,10 +235,9 @@ pub(crate) fn status_of(
         let retry_delay = Some(crate::instance::duration_to_wire(d));
         any(RETRY_INFO, RetryInfo { retry_delay }.encode_to_vec())
     }));
-    let message = format!("refused for the test: {reason}");
     let rpc = RpcStatus {
         code: code as i32,
-        message: message.clone(),
+        message: message.to_owned(),
         details: list,
     };
     Status::with_details(code, message, rpc.encode_to_vec().into())

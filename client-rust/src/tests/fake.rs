@@ -18,9 +18,9 @@ use tokio::time::{Instant, timeout};
 use tonic::Status;
 use tonic::transport::Server;
 
-use super::fake_network::{Dialled, Place};
 use crate::config::{Dial, Transport};
 use crate::status::status_of;
+use crate::testing::network::{Dialled, Place, Wire};
 use crate::{Client, ClientBuilder};
 
 /// Longer than anything a client may do before giving up, in paused time.
@@ -296,7 +296,7 @@ impl Fake {
     }
 }
 
-async fn serve(wire: super::fake_network::Wire, shared: Arc<Shared>, index: usize) {
+async fn serve(wire: Wire, shared: Arc<Shared>, index: usize) {
     #[cfg(feature = "tls-ring")]
     let wire = {
         let tls = shared.lock().tls.clone();

@@ -11,7 +11,6 @@ mod channel;
 mod chaos;
 mod deregister;
 mod fake;
-mod fake_network;
 mod fake_services;
 mod keeper;
 mod observer;

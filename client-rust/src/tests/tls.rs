@@ -14,7 +14,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::fake::Fake;
-use super::fake_network::Wire;
+use crate::testing::network::Wire;
 use crate::{Client, Reason, TlsConfig};
 
 /// The server's end of a connection, without the TLS that the client's end speaks.
