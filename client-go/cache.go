@@ -71,6 +71,14 @@ func newDiskCache(c *Client, files cacheFiles) *diskCache {
 	}
 }
 
+// keep offers the view of a core. One that is partly fixed is not what the
+// registry has.
+func (d *diskCache) keep(k *core) {
+	if k.fixed == nil {
+		d.offer(k.key, k.view.Load())
+	}
+}
+
 // offer lets a view be written soon. An older one that waits is dropped.
 func (d *diskCache) offer(key string, v *View) {
 	if d == nil || !v.cacheable() {

@@ -20,8 +20,12 @@ type Client struct {
 	watcher *watcher
 	// id spreads clients over subsets of instances.
 	id uint64
+	// fixed are the services that the registry is not asked for.
+	fixed *fixedServices
 	// cache is nil without Config.CacheDir.
 	cache *diskCache
+	// answers are those of recent lookups.
+	answers *answers
 
 	// ctx ends when Close has taken back what it could.
 	ctx    context.Context
@@ -58,9 +62,15 @@ func New(servers []string, options ...Option) (*Client, error) {
 	c.servers = newServers(&c.config)
 	c.keeper = newKeeper(c)
 	c.watcher = newWatcher(c)
+	c.answers = newAnswers()
 	if err := c.openCache(); err != nil {
 		return nil, err
 	}
+	fixed, refused := newFixedServices(&c.config)
+	if refused != nil {
+		return nil, refused
+	}
+	c.fixed = fixed
 	return c, nil
 }
 
@@ -88,6 +98,9 @@ func (c *Client) Ready(ctx context.Context) error {
 	}
 	var retries backoff.Backoff
 	for {
+		if c.config.static {
+			return nil
+		}
 		_, err := c.servers.acquire(ctx, nil)
 		if err == nil {
 			return nil

@@ -72,6 +72,9 @@ type Config struct {
 	// view of each selector is kept, so that the process can start while no
 	// registry answers; default empty, none. It is made if it is not there.
 	CacheDir string
+	// Override are instances that replace those of the registry: for their
+	// services the registry is never asked. For development; default none.
+	Override []InstanceSpec
 	// Logger for what operators should know; default silent. Leases appear in
 	// it by their first four characters.
 	Logger *slog.Logger
@@ -87,6 +90,8 @@ type Config struct {
 	words     func() uint64
 	orderWord func() uint64
 	telemetry *telemetry
+	// static: there is no registry, Override is everything.
+	static bool
 	// cached: a CacheDir was asked for. openCache opens it; tests replace it.
 	cached    bool
 	openCache func(path string) (cacheFiles, error)
@@ -119,6 +124,11 @@ func WithFreshness(freshFor, staleFor time.Duration) Option {
 
 // WithCacheDir sets Config.CacheDir.
 func WithCacheDir(path string) Option { return func(c *Config) { c.CacheDir, c.cached = path, true } }
+
+// WithOverride sets Config.Override.
+func WithOverride(instances ...InstanceSpec) Option {
+	return func(c *Config) { c.Override = instances }
+}
 
 // WithLogger sets Config.Logger.
 func WithLogger(logger *slog.Logger) Option { return func(c *Config) { c.Logger = logger } }
@@ -161,7 +171,7 @@ func newConfig(servers []string, options []Option) (Config, error) {
 }
 
 func (c *Config) validate() *Error {
-	if len(c.Servers) == 0 {
+	if len(c.Servers) == 0 && !c.static {
 		return newError(ReasonInvalidArgument, codes.InvalidArgument, "new", "", textNoServers())
 	}
 	for _, s := range c.Servers {

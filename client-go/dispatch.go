@@ -134,6 +134,7 @@ func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, done applied, tim
 		v.received, v.timing, v.source = true, timing, SourceRegistry
 		v.position, v.viewID, v.digest, v.count = f.position, f.viewID, f.set.digest, f.set.count()
 		v.instances, v.services, v.forbidden = f.instances(), f.set.services, k.forbidden
+		k.fixed.addTo(v)
 		v.recovering, v.isolated = recovering(h), isolated(h)
 		v.unverified, v.distrusted = f.unverified, false
 		if done.cause != 0 {
@@ -145,7 +146,7 @@ func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, done applied, tim
 	})
 	s.lane.watcher.client.config.telemetry.viewPublished()
 	s.tell(k, done.cause)
-	s.lane.watcher.client.cache.offer(k.key, k.view.Load())
+	s.lane.watcher.client.cache.keep(k)
 }
 
 // tell tells of the update that a core's view took over.

@@ -1,6 +1,7 @@
 package muster
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/muster-registry/muster/client-go/internal/rules"
@@ -8,25 +9,40 @@ import (
 )
 
 // LookupOption changes one Lookup.
-type LookupOption func(*musterv1.LookupRequest)
+type LookupOption func(*lookupCall)
+
+// lookupCall is a Lookup to be.
+type lookupCall struct {
+	request *musterv1.LookupRequest
+	// known is the answer that request.Known names; nil without.
+	known *View
+	stale bool
+}
 
 // MinPosition reads at a position or later. Without it, own writes are seen.
 func MinPosition(at Position) LookupOption {
-	return func(r *musterv1.LookupRequest) {
-		r.MinPosition = &musterv1.Position{Epoch: at.Epoch, Revision: at.Revision}
+	return func(l *lookupCall) {
+		l.request.MinPosition = &musterv1.Position{Epoch: at.Epoch, Revision: at.Revision}
 	}
 }
 
 // Linearizable reads everything that was acknowledged anywhere before the call
 // began; it costs the registry more.
 func Linearizable() LookupOption {
-	return func(r *musterv1.LookupRequest) { r.Consistency = musterv1.Consistency_CONSISTENCY_LINEARIZABLE }
+	return func(l *lookupCall) { l.request.Consistency = musterv1.Consistency_CONSISTENCY_LINEARIZABLE }
 }
+
+// AllowStale gives what is known if no registry answers within the deadline:
+// the view of a Subscription, the answer of an earlier Lookup, or what is in
+// Config.CacheDir. View.Source is then MEMORY or DISK, and View.Age how old it
+// is; it may lack own writes.
+func AllowStale() LookupOption { return func(l *lookupCall) { l.stale = true } }
 
 // Lookup reads what a selector matches, once, at one revision. It sees all own
 // writes that were acknowledged before. ctx bounds the call (5 s without a
 // deadline). A service that does not exist is no error: View.Intent and
-// View.Why tell. To follow changes, Subscribe.
+// View.Why tell. If nobody answers, the error says so, unless AllowStale is
+// given. To follow changes, Subscribe.
 func (c *Client) Lookup(ctx context.Context, selector Selector, options ...LookupOption) (*View, error) {
 	if err := selector.validate(); err != nil {
 		return nil, err
@@ -35,38 +51,79 @@ func (c *Client) Lookup(ctx context.Context, selector Selector, options ...Looku
 		return nil, closedError("client")
 	}
 	selector = selector.clone()
-	written := c.lastWrite()
-	request := &musterv1.LookupRequest{Selector: selector.proto()}
-	if written != (Position{}) {
-		MinPosition(written)(request)
+	fixed, asked := c.fixed.split(selector)
+	v := newView(selector, &c.config, c.watcher.clock)
+	if asked == nil {
+		fixed.showAlone(v)
+		return v, nil
 	}
-	for _, o := range options {
-		o(request)
-	}
-	own := request.GetMinPosition().GetEpoch() == written.Epoch && request.GetMinPosition().GetRevision() == written.Revision
-	response, err := c.lookup(ctx, selector, request)
-	if err != nil && err.Reason == ReasonEpochChanged && own {
-		c.forgetWrites(written)
-		request.MinPosition = nil
-		response, err = c.lookup(ctx, selector, request)
-	}
+	answer, err := c.lookup(ctx, *asked, options)
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.viewOf(selector, response)
-	if err != nil {
-		return nil, err
+	if fixed == nil {
+		return answer, nil
 	}
-	c.cache.offer(selector.key(), v)
+	*v = *answer
+	v.selector = selector
+	fixed.addTo(v)
 	return v, nil
 }
 
-func (c *Client) lookup(ctx context.Context, selector Selector, request *musterv1.LookupRequest) (response *musterv1.LookupResponse, err *Error) {
-	err = c.call(ctx, "lookup", selector.String(), func(ctx context.Context, s *server) (failed error) {
-		response, failed = s.discovery().Lookup(ctx, request)
+// lookup asks the registry, and remembers what it answers.
+func (c *Client) lookup(ctx context.Context, selector Selector, options []LookupOption) (*View, *Error) {
+	key := selector.key()
+	call := lookupCall{request: &musterv1.LookupRequest{Selector: selector.proto()}, known: c.answers.get(key)}
+	call.request.Known = call.known.known()
+	written := c.lastWrite()
+	if written != (Position{}) {
+		MinPosition(written)(&call)
+	}
+	for _, o := range options {
+		o(&call)
+	}
+	own := call.request.GetMinPosition().GetEpoch() == written.Epoch && call.request.GetMinPosition().GetRevision() == written.Revision
+	v, err := c.ask(ctx, selector, &call)
+	if err != nil && err.Reason == ReasonEpochChanged && own {
+		c.forgetWrites(written)
+		call.request.MinPosition = nil
+		v, err = c.ask(ctx, selector, &call)
+	}
+	switch {
+	case err == nil:
+		c.answers.put(key, v)
+		c.cache.offer(key, v)
+		return v, nil
+	case call.stale && noAnswer(err):
+		if v := c.remembered(selector, key); v != nil {
+			return v, nil
+		}
+	}
+	return nil, err
+}
+
+// ask makes the call and verifies its answer. An answer that does not fit what
+// it says is unchanged is asked for again, whole.
+func (c *Client) ask(ctx context.Context, selector Selector, call *lookupCall) (*View, *Error) {
+	var response *musterv1.LookupResponse
+	err := c.call(ctx, "lookup", selector.String(), func(ctx context.Context, s *server) (failed error) {
+		response, failed = s.discovery().Lookup(ctx, call.request)
 		return failed
 	})
-	return response, err
+	if err != nil {
+		return nil, err
+	}
+	if response.GetResult() != musterv1.LookupResult_LOOKUP_RESULT_UNCHANGED {
+		return c.viewOf(selector, response)
+	}
+	if v := c.unchanged(call.known, response); v != nil {
+		return v, nil
+	}
+	if call.request.GetKnown() == nil {
+		return nil, violationError(c.Status().Server, "an unchanged answer to a client that knows nothing")
+	}
+	call.request.Known, call.known = nil, nil
+	return c.ask(ctx, selector, call)
 }
 
 // viewOf verifies an answer and makes it a view.
@@ -82,14 +139,66 @@ func (c *Client) viewOf(selector Selector, response *musterv1.LookupResponse) (*
 		c.config.telemetry.observe(FrameRejected{selector.String(), server, FrameFault(broken.fault)})
 		return nil, violationError(server, broken.text)
 	}
-	h := response.GetHeader()
 	v := newView(selector, &c.config, c.watcher.clock)
+	v.viewID, v.digest, v.count = f.viewID, f.set.digest, f.set.count()
+	v.instances, v.services = f.set.instances, f.set.services
+	v.snapshots, v.cause = 1, SnapshotFirst
+	c.dated(v, response)
+	return v, nil
+}
+
+// dated makes v of the time and the place of an answer.
+func (c *Client) dated(v *View, response *musterv1.LookupResponse) {
+	h := response.GetHeader()
 	v.received, v.source = true, SourceRegistry
 	v.timing = (&rules.StreamClock{}).Frame(c.watcher.clock.nowMs(), h.GetServerUptimeMs(), h.GetDataAgeMs())
-	v.position, v.viewID, v.digest, v.count = f.position, f.viewID, f.set.digest, f.set.count()
-	v.instances, v.services = f.set.instances, f.set.services
+	v.position = Position{h.GetEpoch(), h.GetRevision()}
 	v.forbidden = serviceNamesFrom(response.GetForbidden())
 	v.recovering, v.isolated = recovering(h), isolated(h)
-	v.snapshots, v.cause = 1, SnapshotFirst
-	return v, nil
+}
+
+// unchanged is what is known, at the time and place of an answer that says so;
+// nil if the answer is of something else.
+func (c *Client) unchanged(known *View, response *musterv1.LookupResponse) *View {
+	h := response.GetHeader()
+	if known == nil || h.GetEpoch() != known.Epoch() || h.GetViewId() != known.viewID ||
+		h.GetDigest() != known.digest || h.GetCount() != known.count {
+		return nil
+	}
+	v := *known
+	v.superseded = make(chan struct{})
+	c.dated(&v, response)
+	return &v
+}
+
+// noAnswer tells whether an error means that nobody could be asked, rather than
+// that the question was refused.
+func noAnswer(err *Error) bool { return err.Retryable() && err.Reason != ReasonProtocolViolation }
+
+// remembered is the newest that is known of a selector; nil for nothing.
+func (c *Client) remembered(selector Selector, key string) *View {
+	v := c.answers.get(key)
+	if watched := c.watcher.viewOf(key); watched != nil && (v == nil || !v.newerThan(watched)) {
+		v = watched
+	}
+	if v == nil {
+		d := c.cache.load(key)
+		if d == nil {
+			return nil
+		}
+		v = newView(selector, &c.config, c.watcher.clock)
+		d.show(v)
+		return v
+	}
+	old := *v
+	old.superseded = make(chan struct{})
+	if old.source == SourceRegistry {
+		old.source = SourceMemory
+	}
+	return &old
+}
+
+// newerThan compares places in history.
+func (v *View) newerThan(other *View) bool {
+	return cmp.Or(cmp.Compare(v.Epoch(), other.Epoch()), cmp.Compare(v.Revision(), other.Revision())) > 0
 }

@@ -150,6 +150,22 @@ func textCacheSetAside(dir, file, aside, why string) string {
 	return fmt.Sprintf("cache %s: %s cannot be used (%s); set aside as %s", dir, file, why, aside)
 }
 
+func textOverridden(service ServiceName, instances []*Instance) string {
+	return fmt.Sprintf("%s is overridden by %s; the registry is not asked for it", service, firstAddresses(instances))
+}
+
+func textNoRegistry(op, subject string) string {
+	return fmt.Sprintf("%s: this client was given its instances and has no registry; make one by New", strings.TrimSpace(op+" "+subject))
+}
+
+func textNotGiven(service ServiceName) string {
+	return fmt.Sprintf("service %q is not among those that this client was given", service.String())
+}
+
+func textTooFewGiven(selector string, have, want int) string {
+	return fmt.Sprintf("%s has %d of %d wanted instances; they were given to this client and do not change", selector, have, want)
+}
+
 func textClosed(object string) string { return object + " is closed" }
 
 func textWhyEnded(reason Reason) string {

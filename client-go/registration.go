@@ -94,6 +94,9 @@ func (c *Client) Register(ctx context.Context, specs ...InstanceSpec) (*Registra
 		return nil, newError(ReasonInvalidArgument, codes.InvalidArgument, "register", "",
 			textField("register", "instances", "none", "pass at least one"))
 	}
+	if c.config.static {
+		return nil, noRegistryError("register", Key{instances[0].GetNamespace(), instances[0].GetService(), instances[0].GetInstanceId()}.String())
+	}
 	s := newSession(c, instances)
 	s.headers = c.config.telemetry.headers(ctx)
 	if !c.adopt(s) {

@@ -165,6 +165,9 @@ func (s *servers) outage(round []serverFailure) *Error {
 func (s *servers) status() (address, clusterID string, err *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.list) == 0 {
+		return "", "", nil
+	}
 	return s.list[s.current].address, s.clusterID, s.lastErr
 }
 

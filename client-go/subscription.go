@@ -13,9 +13,13 @@ type core struct {
 	id       uint32
 	key      string
 	selector Selector
-	config   *Config
-	clock    clientClock
-	view     atomic.Pointer[View]
+	// fixed is what of the selector is fixed, nil for nothing. asked is what the
+	// registry is asked for, nil for nothing.
+	fixed  *fixedPart
+	asked  *Selector
+	config *Config
+	clock  clientClock
+	view   atomic.Pointer[View]
 
 	// diskCluster is the cluster of the position that frames have from disk,
 	// until it was compared with the registry's. Of the watch stream alone.
@@ -45,7 +49,11 @@ func newCore(id uint32, selector Selector, c *Client) *core {
 		id: id, key: selector.key(), selector: selector, config: &c.config, clock: c.watcher.clock,
 		pickers: make(map[*Picker]struct{}),
 	}
-	k.view.Store(newView(selector, k.config, k.clock))
+	first := newView(selector, k.config, k.clock)
+	if k.fixed, k.asked = c.fixed.split(selector); k.asked == nil {
+		k.fixed.showAlone(first)
+	}
+	k.view.Store(first)
 	return k
 }
 
@@ -163,6 +171,9 @@ func (s *Subscription) Wait(ctx context.Context, least int) (*View, error) {
 		if err := s.Err(); err != nil {
 			return nil, err
 		}
+		if v.source == SourceStatic {
+			return nil, s.missing(ctx, least, 0, nil)
+		}
 		if name, ok := s.neverSeen(v); ok && !asked {
 			similar, asked = s.watcher.client.similarTo(ctx, name), true
 			continue
@@ -200,12 +211,14 @@ func (s *Subscription) missing(ctx context.Context, least int, waited time.Durat
 	v, name := s.View(), s.core.selector.String()
 	e := noInstancesError(name, textTooFew(name, len(v.instances), least, waited))
 	switch {
+	case v.source == SourceStatic && len(v.instances) > 0:
+		e.Message = textTooFewGiven(name, len(v.instances), least)
 	case !v.received:
 		e = noViewError(name, waited, s.watcher.lastError())
 	case len(v.instances) == 0 && len(s.core.selector.Services) == 1:
 		e = v.why(s.core.selector.Services[0])
 	}
-	if name, ok := s.neverSeen(v); ok {
+	if name, ok := s.neverSeen(v); ok && v.source != SourceStatic {
 		e.Message = textServiceUnknown(name, v.position, similar)
 	}
 	e.cause = ctx.Err()

@@ -29,9 +29,11 @@ const (
 	// SourceDisk: from Config.CacheDir, where this process or one before it
 	// left it; nothing was received yet.
 	SourceDisk
+	// SourceStatic: it was given to the client, by NewStatic or Config.Override.
+	SourceStatic
 )
 
-var sourceNames = map[Source]string{SourceRegistry: "REGISTRY", SourceMemory: "MEMORY", SourceDisk: "DISK"}
+var sourceNames = map[Source]string{SourceRegistry: "REGISTRY", SourceMemory: "MEMORY", SourceDisk: "DISK", SourceStatic: "STATIC"}
 
 // String is the name, such as "REGISTRY".
 func (s Source) String() string { return sourceNames[s] }
@@ -156,9 +158,10 @@ func (v *View) Isolated() bool { return v.isolated }
 // Superseded is closed when there is a newer view, or the subscription ended.
 func (v *View) Superseded() <-chan struct{} { return v.superseded }
 
-// Age is how old the view's data is; 0 for the view before the first.
+// Age is how old the view's data is; 0 for the view before the first, and for
+// what was given to the client.
 func (v *View) Age() time.Duration {
-	if !v.received {
+	if !v.received || v.source == SourceStatic {
 		return 0
 	}
 	return time.Duration(v.timing.AgeMs(v.clock.nowMs())) * time.Millisecond
@@ -176,7 +179,7 @@ func (v *View) Freshness() Freshness {
 // freshnessEnds is how long until Freshness changes by time alone; negative if
 // it never does.
 func (v *View) freshnessEnds() time.Duration {
-	if !v.received {
+	if !v.received || v.source == SourceStatic {
 		return -1
 	}
 	_, ends := v.config.freshnessOf(v.Age(), v.distrusted || v.unverified)
@@ -228,6 +231,9 @@ func (v *View) why(service ServiceName) *Error {
 	case NotYet:
 		return newError(ReasonNoView, codes.Unavailable, "pick", service.String(), textNoViewYet(service.String()))
 	case NeverSeen:
+		if v.source == SourceStatic {
+			return newError(ReasonServiceUnknown, codes.NotFound, "pick", service.String(), textNotGiven(service))
+		}
 		return newError(ReasonServiceUnknown, codes.NotFound, "pick", service.String(),
 			textServiceUnknown(service, v.position, nil))
 	case Forbidden:

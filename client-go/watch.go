@@ -250,7 +250,7 @@ func (l *watchLane) request(cores []*core) *musterv1.WatchRequest {
 
 func (l *watchLane) subscription(k *core) *musterv1.Subscription {
 	l.checkDisk(k)
-	s := &musterv1.Subscription{SubscriptionId: k.id, Selector: k.selector.proto(), Resume: k.frames.known()}
+	s := &musterv1.Subscription{SubscriptionId: k.id, Selector: k.asked.proto(), Resume: k.frames.known()}
 	if l.acceptsLower() && k.frames.position.Epoch == l.epoch {
 		s.Resume = nil // a server of a lower epoch would refuse it
 	}

@@ -57,17 +57,19 @@ func (w *watcher) subscribe(selector Selector) (*core, *Error) {
 	}
 	k := w.cores[key]
 	if k == nil {
-		lane := w.roomLocked()
-		if lane == nil {
-			return nil, w.fullLocked(selector)
-		}
-		w.lastID++
-		k = newCore(w.lastID, selector, w.client)
-		if stored != nil {
+		k = newCore(w.lastID+1, selector, w.client)
+		if stored != nil && k.fixed == nil {
 			k.begin(stored)
 		}
+		if k.asked != nil {
+			lane := w.roomLocked()
+			if lane == nil {
+				return nil, w.fullLocked(selector)
+			}
+			w.placeLocked(k, lane)
+		}
+		w.lastID++
 		w.cores[key] = k
-		w.placeLocked(k, lane)
 	}
 	k.handles++
 	return k, nil
@@ -100,8 +102,11 @@ func (w *watcher) placeLocked(k *core, lane *watchLane) {
 }
 
 func (w *watcher) dropLocked(k *core) {
-	if w.cores[k.key] == k {
-		delete(w.cores, k.key)
+	if w.cores[k.key] != k {
+		return
+	}
+	delete(w.cores, k.key)
+	if k.lane != nil {
 		delete(k.lane.cores, k)
 		k.lane.changedLocked()
 	}
@@ -153,6 +158,17 @@ func (w *watcher) stored(key string) *diskView {
 	return w.client.cache.load(key)
 }
 
+// viewOf is the newest view that the registry gave of a selector that is
+// watched; nil without.
+func (w *watcher) viewOf(key string) *View {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if k := w.cores[key]; k != nil && k.asked != nil && k.view.Load().received {
+		return k.view.Load()
+	}
+	return nil
+}
+
 // unsubscribe takes a handle away, and with the last one the core.
 func (w *watcher) unsubscribe(k *core) {
 	w.mu.Lock()
@@ -190,9 +206,11 @@ func (w *watcher) close() {
 // nudgeAcks makes acknowledgements of a core be looked at again.
 func (w *watcher) nudgeAcks(k *core) {
 	w.mu.Lock()
-	acks := k.lane.acks
+	lane := k.lane
 	w.mu.Unlock()
-	acks.nudge()
+	if lane != nil {
+		lane.acks.nudge()
+	}
 }
 
 func (w *watcher) count() int {

@@ -537,3 +537,16 @@ func certificateFor(t *testing.T, name string) (tls.Certificate, *x509.CertPool)
 	roots.AddCert(parsed)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
+
+func TestChannelsWorkWithOverrides(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.fleet.start("localhost:9000")
+		w.put("pay-1", "10.0.0.1:80")
+		expectSpread(t, spread(t, w.channel(t), 10), map[string]int{"localhost:9000": 10})
+		if n := len(w.registry.Log()); n != 0 {
+			t.Errorf("the registry was asked %d times", n)
+		}
+	}, muster.WithOverride(muster.InstanceSpec{
+		Namespace: "shop", Service: "pay", Endpoints: []muster.EndpointSpec{{Address: "localhost:9000"}},
+	}))
+}

@@ -49,8 +49,12 @@ func (d discovery) Lookup(_ context.Context, req *musterv1.LookupRequest) (*must
 		return nil, Fault(codes.Aborted, musterv1.ErrorReason_ERROR_REASON_EPOCH_CHANGED, "another epoch", nil)
 	}
 	instances, states := r.setLocked(req.GetSelector())
+	h := d.server.headerLocked(req.GetSelector())
+	if k := req.GetKnown(); k.GetEpoch() == h.GetEpoch() && k.GetViewId() == h.GetViewId() && k.GetDigest() == h.GetDigest() {
+		return &musterv1.LookupResponse{Header: h, Result: musterv1.LookupResult_LOOKUP_RESULT_UNCHANGED}, nil
+	}
 	return &musterv1.LookupResponse{
-		Header: d.server.headerLocked(req.GetSelector()), Instances: instances, Services: states,
+		Header: h, Instances: instances, Services: states,
 		Result: musterv1.LookupResult_LOOKUP_RESULT_FULL,
 	}, nil
 }
