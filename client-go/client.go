@@ -90,12 +90,15 @@ func (c *Client) openCache() error {
 	return nil
 }
 
-// Ready waits until a server of the list answers. The error is NO_SERVER, with
-// every server that was tried and why it did not serve.
+// Ready waits until a server of the list answers. ctx bounds the wait; without a
+// deadline it is 5 s. The error is NO_SERVER, with every server that was tried
+// and why it did not serve.
 func (c *Client) Ready(ctx context.Context) error {
 	if c.isClosing() {
 		return closedError("client")
 	}
+	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
+	defer cancel()
 	var retries backoff.Backoff
 	for {
 		if c.config.static {

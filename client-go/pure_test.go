@@ -181,6 +181,8 @@ func TestSelectorsAreValidated(t *testing.T) {
 		"a bad namespace":            Service("Shop", "pay"),
 		"a bad service":              Service("shop", "-pay"),
 		"an empty service":           Service("shop", ""),
+		"a bad namespace of prefix":  {Prefix: &ServicePrefix{Namespace: "Shop"}},
+		"a bad version range":        {Services: []ServiceName{{"shop", "pay"}}, Filter: Filter{VersionRange: "latest"}},
 		"a prefix without namespace": {Prefix: &ServicePrefix{Prefix: "p"}},
 	} {
 		if err := s.validate(); err == nil || err.Reason != ReasonInvalidArgument {
@@ -195,6 +197,10 @@ func TestSelectorsAreValidated(t *testing.T) {
 		if err := s.validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	filtered := Selector{Prefix: &ServicePrefix{Namespace: "shop", Prefix: "p"}, Filter: Filter{Zones: []string{"a"}}}
+	if got := filtered.String(); got != "shop/p* (filtered)" {
+		t.Errorf("text %q", got)
 	}
 }
 

@@ -271,7 +271,7 @@ func TestRefusedReregistrationIsFinal(t *testing.T) {
 			t.Errorf("nothing was pending: %v", err)
 		}
 		reg.SetWeight(1)
-		if err := reg.Flush(t.Context()); !errors.Is(err, ErrClosed) {
+		if err := reg.Flush(t.Context()); !errors.Is(err, ErrForbidden) {
 			t.Errorf("Flush after REFUSED: %v", err)
 		}
 	})

@@ -2,11 +2,14 @@ package muster
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -80,18 +83,28 @@ type ShardMatch struct {
 	ID uint32
 }
 
-// String names the services, for logs and errors.
+// String is what texts call the selector: the service, a list of them, or
+// namespace/prefix*; and that it is filtered, if it is.
 func (s Selector) String() string {
+	text := s.names()
+	if proto.Size(s.Filter.proto()) > 0 {
+		text += " (filtered)"
+	}
+	return text
+}
+
+func (s Selector) names() string {
 	switch {
+	case s.Prefix != nil && s.Prefix.Namespace == "":
+		return s.Prefix.Prefix + "*"
 	case s.Prefix != nil:
 		return s.Prefix.Namespace + "/" + s.Prefix.Prefix + "*"
-	case len(s.Services) == 0:
-		return "nothing"
-	case len(s.Services) == 1:
-		return s.Services[0].String()
-	default:
-		return s.Services[0].String() + ",…"
 	}
+	names := make([]string, len(s.Services))
+	for i, name := range s.Services {
+		names[i] = name.String()
+	}
+	return strings.Join(names, ", ")
 }
 
 // clone copies the lists that the caller could change afterwards.
@@ -104,21 +117,32 @@ func (s Selector) clone() Selector {
 	return s
 }
 
+// validate finds what no server could accept.
 func (s Selector) validate() *Error {
-	if (len(s.Services) > 0) == (s.Prefix != nil) {
-		return newError(ReasonInvalidArgument, codes.InvalidArgument, "select", s.String(),
-			textField("selector", "names", s.String(), "name at least one service, or one prefix, and not both"))
+	object := "selector " + s.String()
+	refused := func(text string) *Error {
+		return newError(ReasonInvalidArgument, codes.InvalidArgument, "select", s.String(), text)
+	}
+	switch {
+	case len(s.Services) == 0 && s.Prefix == nil:
+		return refused("selector: no services; name at least one")
+	case len(s.Services) > 0 && s.Prefix != nil:
+		return refused(textField(object, "prefix", s.Prefix.Prefix, "name services, or one prefix, and not both"))
+	case s.Prefix != nil && s.Prefix.Namespace == "" && s.Prefix.Prefix != "":
+		return refused(fmt.Sprintf("selector: prefix %q needs a namespace", s.Prefix.Prefix))
 	}
 	for _, name := range s.Services {
-		if err := validateService(name); err != nil {
+		if err := firstError(validateNamespace(object, name.Namespace), validateServiceName(object, name.Service)); err != nil {
 			return err
 		}
 	}
-	if s.Prefix != nil && s.Prefix.Namespace == "" && s.Prefix.Prefix != "" {
-		return newError(ReasonInvalidArgument, codes.InvalidArgument, "select", s.String(),
-			textField("selector", "prefix", s.Prefix.Prefix, "a prefix needs a namespace"))
+	if s.Prefix != nil && s.Prefix.Namespace != "" {
+		if err := validateNamespace(object, s.Prefix.Namespace); err != nil {
+			return err
+		}
 	}
-	return nil
+	_, wrong := rules.ParseRange(s.Filter.VersionRange)
+	return require(wrong == nil, object, "version range", s.Filter.VersionRange, rangeRule)
 }
 
 // key is equal for selectors of equal meaning, as far as a client can tell

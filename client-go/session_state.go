@@ -268,6 +268,9 @@ func (s *session) flushed(version uint64) (done bool, err *Error, progress <-cha
 	case s.refused >= version:
 		return true, s.refusal, nil
 	case s.status.State.Final():
+		if e, is := s.status.Err.(*Error); is { //nolint:errorlint // statuses hold *Error as it is
+			return true, e, nil
+		}
 		return true, closedError("registration"), nil
 	default:
 		return false, nil, s.progress

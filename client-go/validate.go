@@ -31,16 +31,22 @@ const (
 	idRule        = "1 to 128 of a-z, A-Z, 0-9, '-', '.', '_' and ':', beginning and ending with a letter or a digit"
 	keyRule       = "1 to 63 of a-z, A-Z, 0-9, '-', '.', '_' and '/'"
 	versionRule   = "a semantic version without \"v\", such as 1.4.2"
+	rangeRule     = "comparators joined by spaces, such as >=1.2.0 <2.0.0"
 	addressRule   = "host:port, with a DNS name, an IPv4 address or an IPv6 address in brackets, and a port from 1 to 65535"
 )
 
 // validateService checks the names of a service.
 func validateService(name ServiceName) *Error {
 	object := name.String()
-	return firstError(
-		require(isWord(name.Namespace, maxNameBytes, isLower, "-"), object, "namespace", name.Namespace, namespaceRule),
-		require(isWord(name.Service, maxNameBytes, isLower, "-._"), object, "service", name.Service, serviceRule),
-	)
+	return firstError(validateNamespace(object, name.Namespace), validateServiceName(object, name.Service))
+}
+
+func validateNamespace(object, value string) *Error {
+	return require(isWord(value, maxNameBytes, isLower, "-"), object, "namespace", value, namespaceRule)
+}
+
+func validateServiceName(object, value string) *Error {
+	return require(isWord(value, maxNameBytes, isLower, "-._"), object, "service", value, serviceRule)
 }
 
 // validate finds what no server could accept.

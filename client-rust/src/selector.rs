@@ -162,8 +162,13 @@ impl Selector {
         &self.names
     }
 
-    /// Checks the names; ranges and the like are the server's to check.
+    /// Finds what no server could accept.
     pub(crate) fn validate(&self) -> Result<(), Error> {
+        self.validate_names()?;
+        validate::version_range(&format!("selector {self}"), &self.filter.version_range)
+    }
+
+    fn validate_names(&self) -> Result<(), Error> {
         match &self.names {
             Names::Services(names) if names.is_empty() => Err(Error::new(
                 Reason::InvalidArgument,
@@ -311,6 +316,8 @@ mod tests {
             (Selector::prefix("", "p"), false),
             (Selector::services([]), false),
             (Selector::service("Shop", "pay"), false),
+            (Selector::prefix("Shop", ""), false),
+            (Selector::service("shop", "pay").version_range("latest"), false),
         ] {
             assert_eq!(selector.validate().is_ok(), ok, "{selector}");
         }

@@ -2,6 +2,7 @@
 
 use muster_rules::address::{AddressKind, kind_of_address};
 use muster_rules::semver::Version;
+use muster_rules::semver_range::Range;
 
 use crate::error::{Error, Reason};
 use crate::kinds::Lifecycle;
@@ -25,6 +26,7 @@ const SERVICE_RULE: &str = "1 to 63 of a-z, 0-9, '-', '.' and '_', beginning and
 const ID_RULE: &str = "1 to 128 of a-z, A-Z, 0-9, '-', '.', '_' and ':', beginning and ending with \
                        a letter or a digit";
 const KEY_RULE: &str = "1 to 63 of a-z, A-Z, 0-9, '-', '.', '_' and '/'";
+const RANGE_RULE: &str = "comparators joined by spaces, such as >=1.2.0 <2.0.0";
 const VERSION_RULE: &str = "a semantic version without \"v\", such as 1.4.2";
 const ADDRESS_RULE: &str = "host:port, with a DNS name, an IPv4 address or an IPv6 address in brackets, and a port from 1 to 65535";
 
@@ -74,6 +76,17 @@ pub(crate) fn service(object: &str, value: &str) -> Result<(), Error> {
         "service",
         value,
         SERVICE_RULE,
+    )
+}
+
+/// Checks the range of versions that a selector asks for.
+pub(crate) fn version_range(object: &str, value: &str) -> Result<(), Error> {
+    require(
+        Range::parse(value).is_ok(),
+        object,
+        "version range",
+        value,
+        RANGE_RULE,
     )
 }
 
