@@ -107,7 +107,7 @@ func (p *Proxy) handle(_ any, down grpc.ServerStream) error {
 		}
 	})
 	answers := make(chan error, 1)
-	p.tasks.Go(func() { answers <- p.copyDown(method, verdict.lost, up, down) })
+	p.tasks.Go(func() { answers <- p.copyDown(method, verdict, up, down) })
 	select {
 	case err = <-answers:
 		down.SetTrailer(up.Trailer())
@@ -146,7 +146,7 @@ func (p *Proxy) copyUp(method string, up grpc.ClientStream, down grpc.ServerStre
 }
 
 // copyDown passes answers on until the call ends.
-func (p *Proxy) copyDown(method string, lost bool, up grpc.ClientStream, down grpc.ServerStream) error {
+func (p *Proxy) copyDown(method string, verdict *verdict, up grpc.ClientStream, down grpc.ServerStream) error {
 	if header, err := up.Header(); err == nil {
 		if err = down.SendHeader(header); err != nil {
 			return err
@@ -161,7 +161,7 @@ func (p *Proxy) copyDown(method string, lost bool, up grpc.ClientStream, down gr
 		if err != nil {
 			return err
 		}
-		if lost {
+		if verdict.lost || verdict.muted() {
 			continue
 		}
 		altered, err := p.rules.response(down.Context(), method, f.bytes)

@@ -42,6 +42,8 @@ type refusal struct {
 // verdict is what is to become of one call.
 type verdict struct {
 	lost bool
+	// mute is closed when the call is to show nothing more.
+	mute chan struct{}
 	end  chan error
 	done func()
 }
@@ -152,6 +154,27 @@ func (r *Rules) End(method string, err error) {
 	}
 }
 
+// Mute lets the open calls of a method show nothing more, for ever: they stay
+// open, and new ones are well.
+func (r *Rules) Mute(method string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for v, m := range r.open {
+		if fits(method, m) && !v.muted() {
+			close(v.mute)
+		}
+	}
+}
+
+func (v *verdict) muted() bool {
+	select {
+	case <-v.mute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Calls is how many calls of a method came since the start, those included
 // that were refused.
 func (r *Rules) Calls(method string) int {
@@ -204,7 +227,7 @@ func (r *Rules) call(full string, md metadata.MD) (*verdict, error) {
 		}
 		return nil, refused.err
 	}
-	v := &verdict{end: make(chan error, 1)}
+	v := &verdict{end: make(chan error, 1), mute: make(chan struct{})}
 	if r.losses[method] > 0 {
 		r.losses[method]--
 		v.lost = true

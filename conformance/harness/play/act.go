@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/muster-registry/muster/conformance/harness/scenario"
+	"github.com/muster-registry/muster/conformance/harness/stage"
 )
 
 // lookPause is between looks at what comes true some time.
@@ -40,9 +44,11 @@ func (p *player) act(s *scenario.Step) error {
 	case "registry":
 		return p.registry(args, s)
 	case "backend":
-		return p.backend(args)
+		return p.backend(args, s)
 	case "testee":
 		return p.testee(args, s)
+	case "tls":
+		return p.tls(args)
 	case "file":
 		return p.file(args)
 	}
@@ -82,7 +88,7 @@ func (p *player) server(number int, args []string, s *scenario.Step) error {
 	return nil
 }
 
-func (p *player) backend(args []string) error {
+func (p *player) backend(args []string, s *scenario.Step) error {
 	if args[0] == "start" {
 		return p.stage.StartBackend(args[1])
 	}
@@ -92,10 +98,33 @@ func (p *player) backend(args []string) error {
 		return err
 	case args[0] == "kill":
 		b.Kill()
+	case args[0] == "connections":
+		return p.until(s, func(context.Context) (string, error) {
+			return wrong(within(b.Connections(), args[2], "connections were accepted")), nil
+		})
 	default:
 		b.Stop()
 	}
 	return nil
+}
+
+func wrong(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// tls makes the files that clients and proxies with TLS read.
+func (p *player) tls(args []string) error {
+	switch args[0] {
+	case "make":
+		return stage.MakeTLS(p.stage.Dir)
+	case "renew":
+		return stage.RenewTLS(p.stage.Dir)
+	default:
+		return stage.StrangersTLS(p.stage.Dir)
+	}
 }
 
 func (p *player) testee(args []string, s *scenario.Step) error {
@@ -111,6 +140,8 @@ func (p *player) testee(args []string, s *scenario.Step) error {
 		return errors.New("the testee does not run: it starts with the first command")
 	}
 	switch args[0] {
+	case "says":
+		return p.says(args[1], s)
 	case "stop":
 		return p.stage.Testee.Stop()
 	case "continue":
@@ -122,6 +153,22 @@ func (p *player) testee(args []string, s *scenario.Step) error {
 	}
 	p.open, p.last = nil, nil
 	return nil
+}
+
+// says waits until a line of the testee's standard error, where its log goes,
+// matches.
+func (p *player) says(pattern string, s *scenario.Step) error {
+	expression, err := regexp.Compile(pattern)
+	if err != nil {
+		return err
+	}
+	return p.until(s, func(context.Context) (string, error) {
+		text, err := os.ReadFile(filepath.Join(p.stage.Dir, stage.TesteeLog))
+		if err == nil && !expression.Match(text) {
+			return "no line of its log matches", nil
+		}
+		return "", err
+	})
 }
 
 // until looks again and again whether something is so.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ func Play(ctx context.Context, s *scenario.Scenario, programs stage.Programs, di
 	}
 	defer st.Close()
 	p := &player{ctx: ctx, stage: st, ignored: map[string]map[string]bool{}, began: began, verbose: verbose}
-	err = p.all(s)
+	err = p.all(s) //nolint:contextcheck // the player holds that of the scenario
 	o := Outcome{Err: err, Trace: p.trace, Took: time.Since(began)}
 	if err != nil {
 		o.Logs = st.Logs()
@@ -159,9 +160,26 @@ var errTimeout = errors.New("it did not come true in time")
 func (p *player) resolve(text string) string { return p.stage.Names.Resolve(text) }
 
 func (p *player) resolveAll(list []string) []string {
-	all := make([]string, len(list))
-	for i, text := range list {
-		all[i] = p.resolve(text)
+	var all []string
+	for _, text := range list {
+		all = append(all, ranged(p.resolve(text))...)
+	}
+	return all
+}
+
+// ranged writes shop/pay/i[1..40] out as forty words; any other word is itself.
+func ranged(text string) []string {
+	begin, rest, opened := strings.Cut(text, "[")
+	bounds, end, closed := strings.Cut(rest, "]")
+	first, last, isRange := strings.Cut(bounds, "..")
+	from, errFrom := strconv.Atoi(first)
+	to, errTo := strconv.Atoi(last)
+	if !opened || !closed || !isRange || errFrom != nil || errTo != nil {
+		return []string{text}
+	}
+	var all []string
+	for n := from; n <= to; n++ {
+		all = append(all, begin+strconv.Itoa(n)+end)
 	}
 	return all
 }

@@ -20,10 +20,7 @@ import (
 // every proxy, the others need one that reads gRPC.
 func (p *player) proxy(number int, args []string, s *scenario.Step) error {
 	if args[0] == "start" {
-		if len(args) == 2 && args[1] != "grpc" {
-			return fmt.Errorf("proxy start %s: the only kind is grpc", args[1])
-		}
-		return p.stage.StartProxy(number, len(args) == 2)
+		return p.startProxy(number, args[1:], s)
 	}
 	proxy, err := p.stage.Proxy(number)
 	if err != nil {
@@ -39,6 +36,26 @@ func (p *player) proxy(number int, args []string, s *scenario.Step) error {
 		return stage.ErrNoGRPC
 	}
 	return callFault(proxy.GRPC, args, s)
+}
+
+// startProxy reads "[grpc] [tls] [server=N]".
+func (p *player) startProxy(number int, kinds []string, s *scenario.Step) error {
+	target, err := count(s.Options["server"], number)
+	if err != nil {
+		return err
+	}
+	o := stage.ProxyOptions{Server: target}
+	for _, kind := range kinds {
+		switch kind {
+		case "grpc":
+			o.GRPC = true
+		case "tls":
+			o.TLS = true
+		default:
+			return fmt.Errorf("proxy start %s: the kinds are grpc and tls", kind)
+		}
+	}
+	return p.stage.StartProxy(number, o)
 }
 
 var directions = map[string][]netfault.Direction{
@@ -144,6 +161,8 @@ func callFault(g *grpcfault.Proxy, args []string, s *scenario.Step) error {
 		return refuse(rules, args, s)
 	case "lose":
 		rules.Lose(args[1], times)
+	case "mute":
+		rules.Mute(args[1])
 	case "swallow":
 		rules.Swallow(args[1])
 	case "hold":

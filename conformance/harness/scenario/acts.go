@@ -26,19 +26,20 @@ var acts = map[string]*act{
 		"lose-history": {0, 0}, "save-history": {0, 0}, "restore-history": {0, 0},
 	}, options: []string{"history"}},
 	"proxy": {numbered: true, subs: map[string][2]int{
-		"start": {0, 1}, "clear": {0, 0},
+		"start": {0, 2}, "clear": {0, 0},
 		"delay": {1, 1}, "reset": {0, 0}, "refuse": {0, 0}, "accept": {0, 0}, "half-open": {0, 0},
 		"blackhole": {0, 1}, "slow": {1, 1}, "truncate": {1, 1}, "drop": {1, 1}, "connections": {1, 1},
 		"error": {2, 2}, "lose": {1, 2}, "hold": {1, 1}, "release": {1, 1}, "end": {1, 2}, "frame": {1, 2}, "goaway": {0, 0},
-		"calls": {2, 2}, "swallow": {1, 1}, "token": {1, 1}, "unconfirmed": {0, 1},
-	}, options: []string{"reason", "retry", "times", "kind", "after"}},
+		"calls": {2, 2}, "swallow": {1, 1}, "mute": {1, 1}, "token": {1, 1}, "unconfirmed": {0, 1},
+	}, options: []string{"reason", "retry", "times", "kind", "after", "server"}},
 	"registry": {subs: map[string][2]int{
 		"register": {1, 1}, "deregister": {1, 1}, "expire": {1, 1}, "break": {1, 1}, "update": {1, 1}, "drain": {1, 1}, "drained": {1, 1},
 		"sees": {1, 1}, "lacks": {1, 1}, "count": {2, 2},
 	}},
-	"backend": {subs: map[string][2]int{"start": {1, 1}, "kill": {1, 1}, "stop": {1, 1}}},
-	"testee":  {subs: map[string][2]int{"stop": {0, 0}, "continue": {0, 0}, "restart": {0, 0}, "kill": {0, 0}, "env": {0, 0}}},
+	"backend": {subs: map[string][2]int{"start": {1, 1}, "kill": {1, 1}, "stop": {1, 1}, "connections": {2, 2}}},
+	"testee":  {subs: map[string][2]int{"stop": {0, 0}, "continue": {0, 0}, "restart": {0, 0}, "kill": {0, 0}, "env": {0, 0}, "says": {1, 1}}},
 	"file":    {subs: map[string][2]int{"corrupt": {1, 1}, "truncate": {1, 1}, "remove": {1, 1}, "write": {2, 2}, "exists": {1, 1}, "missing": {1, 1}}},
+	"tls":     {subs: map[string][2]int{"make": {0, 0}, "renew": {0, 0}, "strangers": {0, 0}}},
 	"pause":   {least: 1, most: 1, options: []string{}},
 }
 

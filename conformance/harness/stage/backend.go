@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"net"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -17,20 +18,39 @@ type Backend struct {
 	// Address where it serves.
 	Address string
 
-	server *grpc.Server
-	done   chan struct{}
+	server   *grpc.Server
+	done     chan struct{}
+	accepted *atomic.Int64
 }
+
+// counting counts what a listener accepts.
+type counting struct {
+	net.Listener
+	accepted *atomic.Int64
+}
+
+// Accept implements net.Listener.
+func (c counting) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err == nil {
+		c.accepted.Add(1)
+	}
+	return conn, err
+}
+
+// Connections is how many it accepted since it started last.
+func (b *Backend) Connections() int { return int(b.accepted.Load()) }
 
 func startBackend(address, name string) (*Backend, error) {
 	listener, err := net.Listen("tcp", address) //nolint:noctx // does not block
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{Address: address, server: grpc.NewServer(), done: make(chan struct{})}
+	b := &Backend{Address: address, server: grpc.NewServer(), done: make(chan struct{}), accepted: &atomic.Int64{}}
 	b.server.RegisterService(echo(name), nil)
 	go func() {
 		defer close(b.done)
-		_ = b.server.Serve(listener)
+		_ = b.server.Serve(counting{listener, b.accepted})
 	}()
 	return b, nil
 }

@@ -15,6 +15,10 @@ import (
 	"github.com/muster-registry/muster/conformance/harness/trace"
 )
 
+// TesteeLog is the file in the stage's folder with the standard error of its
+// testees.
+const TesteeLog = "testee.log"
+
 // Programs are what stages run.
 type Programs struct {
 	// Registry is the server's program, called as the muster command is.
@@ -47,6 +51,8 @@ type Proxy struct {
 	Net *netfault.Proxy
 	// GRPC alters calls; nil unless it was started so.
 	GRPC *grpcfault.Proxy
+
+	tls *terminator
 }
 
 // New makes an empty stage in a folder that exists.
@@ -90,9 +96,19 @@ func (s *Stage) Server(n int) (*Server, error) {
 	return s.servers[n], nil
 }
 
-// StartProxy starts proxy n in front of server n.
-func (s *Stage) StartProxy(n int, withGRPC bool) (err error) {
-	server, err := s.Server(n)
+// ProxyOptions say what kind of proxy is wanted.
+type ProxyOptions struct {
+	// Server that it is in front of.
+	Server int
+	// GRPC tells whether it is to read calls.
+	GRPC bool
+	// TLS tells whether it speaks TLS to clients, by the files of MakeTLS.
+	TLS bool
+}
+
+// StartProxy starts proxy n.
+func (s *Stage) StartProxy(n int, o ProxyOptions) (err error) {
+	server, err := s.Server(o.Server)
 	if err != nil {
 		return err
 	}
@@ -101,7 +117,7 @@ func (s *Stage) StartProxy(n int, withGRPC bool) (err error) {
 	}
 	p := &Proxy{}
 	target := server.Address
-	if withGRPC {
+	if o.GRPC {
 		var inner string
 		if inner, err = freeAddress(); err != nil {
 			return err
@@ -110,6 +126,12 @@ func (s *Stage) StartProxy(n int, withGRPC bool) (err error) {
 			return err
 		}
 		target = inner
+	}
+	if o.TLS {
+		if p.tls, err = startTerminator(s.Dir, target); err != nil {
+			return err
+		}
+		target = p.tls.address()
 	}
 	address, err := freeAddress()
 	if err == nil {
@@ -182,7 +204,7 @@ func (s *Stage) NeedTestee() (err error) {
 	if s.Testee != nil {
 		return nil
 	}
-	log := filepath.Join(s.Dir, "testee.log")
+	log := filepath.Join(s.Dir, TesteeLog)
 	s.Testee, err = StartTestee(s.programs.Testee, s.Dir, log, s.environment)
 	return err
 }
@@ -231,6 +253,9 @@ func (s *Stage) Close() {
 		p.Net.Close()
 		if p.GRPC != nil {
 			p.GRPC.Close()
+		}
+		if p.tls != nil {
+			p.tls.close()
 		}
 	}
 	for _, b := range s.backends {

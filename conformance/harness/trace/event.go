@@ -143,11 +143,16 @@ func join(path, key string) string {
 // to run.
 const about = "about."
 
+// compared tells whether a field is compared between languages.
+func compared(name string) bool {
+	return !strings.HasPrefix(name, about) && !strings.Contains(name, "."+about)
+}
+
 // String writes the event in one line, sorted, without what is never compared.
 func (e Event) String() string {
 	parts := []string{e.Kind}
 	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
-		if !strings.HasPrefix(name, about) {
+		if compared(name) {
 			parts = append(parts, name+"="+quoted(e.Fields[name]))
 		}
 	}
@@ -163,7 +168,7 @@ func (e Event) String() string {
 func (f Fields) braces() string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(f)) {
-		if !strings.HasPrefix(name, about) {
+		if compared(name) {
 			parts = append(parts, name+"="+quoted(f[name]))
 		}
 	}

@@ -39,25 +39,33 @@ var (
 	secretForm  = regexp.MustCompile(`\blease [0-9A-Za-z]{4}\b`)
 	numberForm  = regexp.MustCompile(`\b\d{3,}\b`)
 	attemptForm = regexp.MustCompile(`\b\d+ attempts?\b`)
+	camelForm   = regexp.MustCompile(`\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b`)
+	humpForm    = regexp.MustCompile(`([a-z])([A-Z])`)
 	placeForm   = regexp.MustCompile(`\b(epoch|revision|incarnation) \d+`)
 )
 
 // Text gives a text for people its form that is equal in every run.
 func (n *Names) Text(text string) string {
-	text = n.value(text)
-	text = portForm.ReplaceAllString(text, "$1:{port}")
+	text = camelForm.ReplaceAllStringFunc(n.value(text), snake)
 	text = secretForm.ReplaceAllString(text, "lease {id}")
 	text = attemptForm.ReplaceAllString(text, "{n} attempts")
 	text = placeForm.ReplaceAllString(text, "$1 {n}")
 	text = timeForm.ReplaceAllString(text, "{time}")
-	return numberForm.ReplaceAllString(text, "{n}")
+	// Names of options differ in case, such as TLS and tls.
+	return strings.ToLower(numberForm.ReplaceAllString(text, "{n}"))
 }
 
 func (n *Names) value(text string) string {
 	for _, k := range n.known {
 		text = strings.ReplaceAll(text, k[0], k[1])
 	}
-	return text
+	return portForm.ReplaceAllString(text, "$1:{port}")
+}
+
+// snake writes AdvertiseFrom as advertise_from: names of the API differ only in
+// that.
+func snake(name string) string {
+	return strings.ToLower(humpForm.ReplaceAllString(name, "${1}_$2"))
 }
 
 // Canonical writes an event as it is compared between languages; with text,

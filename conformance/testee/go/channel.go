@@ -84,7 +84,7 @@ func (t *testee) call(ctx context.Context, c command) (answer, error) {
 	began := time.Now()
 	who, err := g.echo(ctx, grpc.WaitForReady(c.With["wait"] == "yes"))
 	if err != nil {
-		return nil, err
+		return nil, &callError{err}
 	}
 	return answer{"about": answer{"by": who, "took_ms": time.Since(began).Milliseconds()}}, nil
 }
@@ -131,7 +131,7 @@ func (g *channel) work(ctx context.Context, every time.Duration, done chan struc
 		g.mu.Lock()
 		if err != nil {
 			g.failed++
-			g.last = errorFields(err)
+			g.last = errorFields(&callError{err})
 		} else {
 			g.ok++
 			g.by[who]++

@@ -16,10 +16,12 @@ const usual = "c"
 type client struct{ *muster.Client }
 
 // newClient makes a client: client [NAME] servers=HOST:PORT,... [ttl=] [name=]
-// [freshness=FRESH,STALE].
+// [freshness=FRESH,STALE] [tls-ca=] [tls-cert=] [tls-key=] [tls-name=] [token=]
+// [token-file=].
 func (t *testee) newClient(_ context.Context, c command) (answer, error) {
 	var servers []string
 	options := []muster.Option{muster.WithLogger(t.log)}
+	var secure muster.TLSConfig
 	for name, value := range c.With {
 		var err error
 		switch name {
@@ -31,6 +33,18 @@ func (t *testee) newClient(_ context.Context, c command) (answer, error) {
 			var ttl time.Duration
 			ttl, err = time.ParseDuration(value)
 			options = append(options, muster.WithTTL(ttl))
+		case "tls-ca":
+			secure.CAFile = value
+		case "tls-cert":
+			secure.CertFile = value
+		case "tls-key":
+			secure.KeyFile = value
+		case "tls-name":
+			secure.ServerName = value
+		case "token":
+			options = append(options, muster.WithToken(muster.FixedToken(value)))
+		case "token-file":
+			options = append(options, muster.WithToken(muster.TokenFile(value)))
 		case "freshness":
 			fresh, stale, _ := strings.Cut(value, ",")
 			var freshFor, staleFor time.Duration
@@ -44,6 +58,9 @@ func (t *testee) newClient(_ context.Context, c command) (answer, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	if secure != (muster.TLSConfig{}) {
+		options = append(options, muster.WithTLS(secure))
 	}
 	made, err := muster.New(servers, options...)
 	if err != nil {

@@ -46,7 +46,10 @@ func (t *testee) event(on, kind string, fields answer) {
 // mistake in the command, with reason TESTEE.
 func errorFields(err error) answer {
 	var failed *muster.Error
-	if errors.As(err, &failed) {
+	var call *callError
+	if errors.As(err, &call) {
+		err = call.error
+	} else if errors.As(err, &failed) {
 		about := answer{"text": err.Error(), "retry_after_ms": failed.RetryAfter.Milliseconds()}
 		return answer{
 			"reason": string(failed.Reason), "code": code.Code(failed.Code).String(), "retryable": failed.Retryable(), "about": about,
@@ -66,6 +69,10 @@ func errorFields(err error) answer {
 	}
 	return answer{"reason": "TESTEE", "about": answer{"text": err.Error()}}
 }
+
+// callError is the error of a call through a channel, of which users see the
+// status.
+type callError struct{ error }
 
 // unknown is the error of an option that a command does not have.
 func unknown(c command, option string) error {

@@ -13,6 +13,7 @@ import (
 // subscription is a handle, and the pickers that commands added.
 type subscription struct {
 	*muster.Subscription
+	stop    context.CancelFunc // ends following it
 	pickers map[string]*muster.Picker
 }
 
@@ -97,16 +98,17 @@ func (t *testee) subscribe(_ context.Context, c command) (answer, error) {
 		return nil, err
 	}
 	name := c.name()
+	following, stop := context.WithCancel(context.Background())
 	t.mu.Lock()
-	t.subscriptions[name] = &subscription{s, map[string]*muster.Picker{}}
+	t.subscriptions[name] = &subscription{s, stop, map[string]*muster.Picker{}}
 	t.mu.Unlock()
-	t.tasks.Go(func() { t.follow(name, s) }) //nolint:contextcheck // it goes on after the command
+	t.tasks.Go(func() { t.follow(following, name, s) }) //nolint:contextcheck // it goes on after the command
 	return nil, nil
 }
 
 // follow tells of the updates of a subscription until it ends.
-func (t *testee) follow(name string, s *muster.Subscription) {
-	for update, err := range s.Updates(context.Background()) {
+func (t *testee) follow(ctx context.Context, name string, s *muster.Subscription) {
+	for update, err := range s.Updates(ctx) {
 		if err != nil {
 			t.event(name, "ended", errorFields(err))
 			return
@@ -190,6 +192,7 @@ func (t *testee) subscription(c command) (*subscription, error) {
 func (t *testee) unsubscribe(_ context.Context, c command) (answer, error) {
 	s, err := t.subscription(c)
 	if err == nil {
+		s.stop()
 		s.Close()
 	}
 	return nil, err

@@ -1,6 +1,6 @@
 //! Commands about a client as a whole.
 
-use muster_client::Client;
+use muster_client::{Client, ClientBuilder, FixedToken, TlsConfig, TokenFile};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -8,11 +8,23 @@ use crate::command::{Answer, Command, Failure, duration, millis};
 use crate::say;
 use crate::testee::Testee;
 
+/// Changes the TLS settings, and passes the builder on.
+fn secured(
+    builder: ClientBuilder,
+    secure: &mut Option<TlsConfig>,
+    change: impl FnOnce(TlsConfig) -> TlsConfig,
+) -> ClientBuilder {
+    *secure = Some(change(secure.take().unwrap_or_else(TlsConfig::new)));
+    builder
+}
+
 impl Testee {
-    /// `client [NAME] servers=HOST:PORT,... [ttl=] [name=] [freshness=FRESH,STALE]`.
+    /// `client [NAME] servers=HOST:PORT,... [ttl=] [name=] [freshness=FRESH,STALE] [tls-ca=]
+    /// [tls-cert=] [tls-key=] [tls-name=] [token=] [token-file=]`.
     pub(crate) fn new_client(&self, c: &Command) -> Answer {
         let servers = c.with.get("servers").map_or("", String::as_str);
         let servers = servers.split(',').filter(|s| !s.is_empty());
+        let mut secure = None;
         let mut builder = Client::builder(servers);
         for (name, value) in &c.with {
             builder = match name.as_str() {
@@ -23,8 +35,17 @@ impl Testee {
                     let (fresh, stale) = value.split_once(',').unwrap_or((value, ""));
                     builder.freshness(duration(fresh)?, duration(stale)?)
                 }
+                "tls-ca" => secured(builder, &mut secure, |s| s.ca_file(value)),
+                "tls-cert" => secured(builder, &mut secure, |s| s.cert_file(value)),
+                "tls-key" => secured(builder, &mut secure, |s| s.key_file(value)),
+                "tls-name" => secured(builder, &mut secure, |s| s.server_name(value)),
+                "token" => builder.token(FixedToken::new(value)),
+                "token-file" => builder.token(TokenFile::new(value)),
                 other => return Err(c.unknown(other)),
             };
+        }
+        if let Some(secure) = secure {
+            builder = builder.tls(secure);
         }
         self.keep_client(c.name(), builder.build()?);
         Ok(Value::Null)

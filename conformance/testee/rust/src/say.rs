@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use muster_client::Error;
+use muster_client::{Error, Reason};
 use prost::Message;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -47,7 +47,7 @@ impl Failure {
         match self {
             Failure::Client(e) => error(e),
             Failure::Call(s) => status(s),
-            Failure::Cancelled => json!({ "reason": "CANCELLED" }),
+            Failure::Cancelled => json!({ "reason": "CANCELLED", "code": "CANCELLED" }),
             Failure::Command(text) => json!({ "reason": "TESTEE", "about": { "text": text } }),
         }
     }
@@ -56,7 +56,8 @@ impl Failure {
 /// The fields of an error of the client.
 pub(crate) fn error(e: &Error) -> Value {
     json!({
-        "reason": e.reason().as_str(),
+        // Go's error without a reason has an empty one.
+        "reason": if e.reason() == Reason::Unknown { "" } else { e.reason().as_str() },
         "code": e.code().as_str(),
         "retryable": e.is_retryable(),
         "about": {

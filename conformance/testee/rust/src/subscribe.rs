@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
-use muster_client::{Picker, Position, Selector, ServiceName, Subscription, Update};
+use muster_client::{
+    Picker, Position, Selector, ServiceName, Subscription, Update, Updates,
+};
 use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::command::{Answer, Command, Failure, named, number};
 use crate::register::{HEALTHS, LIFECYCLES};
@@ -15,6 +18,7 @@ use crate::{say, view};
 pub(crate) struct Followed {
     subscription: Subscription,
     service: Option<ServiceName>,
+    _following: DropGuard,
     pickers: HashMap<String, Picker>,
 }
 
@@ -67,9 +71,7 @@ fn filter(s: Selector, c: &Command, name: &str, value: &str) -> Result<Selector,
 }
 
 /// Tells of the updates of a subscription until it ends.
-async fn follow(name: String, subscription: Subscription, service: Option<ServiceName>) {
-    let mut updates = subscription.updates();
-    drop(subscription); // the updates hold the watch open; only `unsubscribe` is to end it
+async fn follow(name: String, mut updates: Updates, service: Option<ServiceName>) {
     while let Some(update) = updates.next().await {
         let update = match update {
             Ok(update) => update,
@@ -114,11 +116,14 @@ impl Testee {
         let (selector, service) = selector(c, &c.args[1..])?;
         let subscription = client.subscribe(selector)?;
         let name = c.name().to_owned();
-        self.tasks
-            .spawn(follow(name.clone(), subscription.clone(), service.clone()));
+        let stop = CancellationToken::new();
+        let told = follow(name.clone(), subscription.updates(), service.clone());
+        let following = stop.clone().run_until_cancelled_owned(told);
+        self.tasks.spawn(following);
         let followed = Followed {
             subscription,
             service,
+            _following: stop.drop_guard(),
             pickers: HashMap::new(),
         };
         self.held().subscriptions.insert(name, followed);
