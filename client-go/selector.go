@@ -86,14 +86,14 @@ type ShardMatch struct {
 // String is what texts call the selector: the service, a list of them, or
 // namespace/prefix*; and that it is filtered, if it is.
 func (s Selector) String() string {
-	text := s.names()
+	text := s.namesText()
 	if proto.Size(s.Filter.proto()) > 0 {
 		text += " (filtered)"
 	}
 	return text
 }
 
-func (s Selector) names() string {
+func (s Selector) namesText() string {
 	switch {
 	case s.Prefix != nil && s.Prefix.Namespace == "":
 		return s.Prefix.Prefix + "*"
