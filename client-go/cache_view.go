@@ -72,6 +72,7 @@ func diskViewOf(f rules.CacheFile, key string, freshFor time.Duration, nowMs int
 	}
 	d := &diskView{
 		clusterID: f.ClusterID,
+		frames:    newFrameState(),
 		ageMs:     rules.CacheAge(nowMs, f.WrittenMs, f.AgeMs, freshFor.Milliseconds()),
 	}
 	for _, e := range f.Entries {
@@ -79,8 +80,8 @@ func diskViewOf(f rules.CacheFile, key string, freshFor time.Duration, nowMs int
 			return nil, err
 		}
 	}
-	if _, broken := d.frames.snapshot(snapshot, nil, 0); broken != nil {
-		return nil, errors.New(broken.text)
+	if r := d.frames.snapshot(snapshot, nil, 0); r.Outcome != rules.FrameApplied {
+		return nil, errors.New(r.Problem)
 	}
 	return d, nil
 }
@@ -104,10 +105,9 @@ func (d *diskView) entry(to *musterv1.Snapshot, e rules.CacheEntry) error {
 
 // show makes v the view from disk.
 func (d *diskView) show(v *View) {
-	f := &d.frames
 	v.received, v.source = true, SourceDisk
 	v.timing = rules.Timing{ReceivedMs: v.clock.nowMs(), AgeThenMs: d.ageMs}
-	v.position, v.viewID, v.digest, v.count = f.position, f.viewID, f.set.digest, f.set.count()
-	v.instances, v.services, v.forbidden = f.set.instances, f.set.services, d.forbidden
+	d.frames.show(v)
+	v.forbidden = d.forbidden
 	v.snapshots, v.cause = 1, SnapshotFirst
 }

@@ -23,16 +23,16 @@ func (s *watchStream) take(frame *musterv1.WatchResponse) *Error {
 		return nil
 	case *musterv1.WatchResponse_Snapshot:
 		u := update{FrameSnapshot, countEntries(f.Snapshot.GetInstances(), f.Snapshot.GetServices(), f.Snapshot.GetRemoved()), nil}
-		return s.dispatch(f.Snapshot.GetHeader(), u, func(k *core) (applied, *frameError) {
+		return s.dispatch(f.Snapshot.GetHeader(), u, func(k *core) rules.FrameResult {
 			return k.frames.snapshot(f.Snapshot, k.forbidden, s.lane.watcher.clock.nowMs())
 		})
 	case *musterv1.WatchResponse_Delta:
 		u := update{FrameDelta, countEntries(f.Delta.GetInstances(), f.Delta.GetServices(), f.Delta.GetRemovals()), tracesFrom(f.Delta.GetTraces())}
-		return s.dispatch(f.Delta.GetHeader(), u, func(k *core) (applied, *frameError) {
-			return k.frames.delta(f.Delta, k.forbidden, s.lane.watcher.clock.nowMs())
+		return s.dispatch(f.Delta.GetHeader(), u, func(k *core) rules.FrameResult {
+			return k.frames.delta(f.Delta)
 		})
 	case *musterv1.WatchResponse_Progress:
-		return s.dispatch(f.Progress.GetHeader(), update{frame: FrameProgress}, func(k *core) (applied, *frameError) {
+		return s.dispatch(f.Progress.GetHeader(), update{frame: FrameProgress}, func(k *core) rules.FrameResult {
 			return k.frames.progress(f.Progress)
 		})
 	default:
@@ -54,7 +54,7 @@ func (s *watchStream) opened(o *musterv1.Opened) {
 			continue
 		}
 		k.forbidden = serviceNamesFrom(answer.GetForbidden())
-		k.frames.stage = nil
+		k.frames.DropStage()
 		k.update = update{}
 		s.views[answer.GetViewId()] = append(s.views[answer.GetViewId()], k)
 	}
@@ -73,7 +73,7 @@ func (s *watchStream) leaveViews(k *core) {
 
 // dispatch applies a frame to the cores of its view. Frames of views that were
 // not opened are ignored: they were under way before.
-func (s *watchStream) dispatch(h *musterv1.ViewHeader, u update, apply func(*core) (applied, *frameError)) *Error {
+func (s *watchStream) dispatch(h *musterv1.ViewHeader, u update, apply func(*core) rules.FrameResult) *Error {
 	cores := s.views[h.GetViewId()]
 	if len(cores) == 0 {
 		return nil
@@ -83,17 +83,16 @@ func (s *watchStream) dispatch(h *musterv1.ViewHeader, u update, apply func(*cor
 	var broken *Error
 	complete := true
 	for _, k := range cores {
-		done, err := apply(k)
-		switch {
-		case err != nil:
-			k.update = update{}
-			broken = s.broken(k, err)
-		case done.staged:
+		switch r := apply(k); r.Outcome {
+		case rules.FrameStaged:
 			k.update.add(u)
 			complete = false
-		default:
+		case rules.FrameApplied:
 			k.update.add(u)
-			s.publish(k, h, done, timing)
+			s.publish(k, h, r, timing)
+		default:
+			k.update = update{}
+			broken = s.broken(k, r)
 		}
 	}
 	if complete && broken == nil && h.GetAckRequest() != nil {
@@ -108,44 +107,47 @@ func (s *watchStream) dispatch(h *musterv1.ViewHeader, u update, apply func(*cor
 
 // broken notes that a frame did not fit. The view stays as it is; one whose
 // digest did not match counts as stale until it is replaced.
-func (s *watchStream) broken(k *core, err *frameError) *Error {
-	s.lane.watcher.client.config.telemetry.observe(FrameRejected{k.selector.String(), s.server.address, FrameFault(err.fault)})
-	if err.fault == faultMismatch {
-		k.frames.distrust()
+func (s *watchStream) broken(k *core, r rules.FrameResult) *Error {
+	s.lane.watcher.client.config.telemetry.observe(FrameRejected{k.selector.String(), s.server.address, faults[r.Outcome]})
+	if r.Outcome == rules.FrameMismatch {
 		k.publish(func(v *View) { v.distrusted = true })
 	}
-	if err.fault != faultGap {
+	if r.Outcome != rules.FrameGap {
 		s.lane.watcher.client.servers.failed(s.server)
 	}
-	return violationError(s.server.address, err.text+" ("+k.selector.String()+")")
+	return violationError(s.server.address, r.Problem+" ("+k.selector.String()+")")
 }
 
 // publish makes a core's view of what its frames hold now.
-func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, done applied, timing rules.Timing) {
+func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, r rules.FrameResult, timing rules.Timing) {
 	f := &k.frames
+	var cause SnapshotCause
+	if r.Snapshot {
+		cause = orDefault(SnapshotCause(r.Cause), SnapshotFirst)
+	}
 	switch {
-	case !f.unverified:
+	case !f.Unverified():
 		k.retryAfter, k.retryDelay = time.Time{}, 0
-	case done.cause != 0:
+	case r.Snapshot:
 		k.retryDelay = min(max(2*k.retryDelay, unverifiedRetry), unverifiedRetryCap)
 		k.retryAfter = time.Now().Add(k.retryDelay)
 	}
 	k.publish(func(v *View) {
 		v.received, v.timing, v.source = true, timing, SourceRegistry
-		v.position, v.viewID, v.digest, v.count = f.position, f.viewID, f.set.digest, f.set.count()
-		v.instances, v.services, v.forbidden = f.instances(), f.set.services, k.forbidden
+		f.show(v)
+		v.forbidden = k.forbidden
 		k.fixed.addTo(v)
 		v.recovering, v.isolated = recovering(h), isolated(h)
-		v.unverified, v.distrusted = f.unverified, false
-		if done.cause != 0 {
+		v.unverified, v.distrusted = f.Unverified(), false
+		if r.Snapshot {
 			v.snapshots++
-			v.cause = done.cause
+			v.cause = cause
 		}
-		v.removals = remember(v.removals, done.gone, f.position)
-		v.traces = rememberTraces(v.traces, k.update.traces, f.position)
+		v.removals = remember(v.removals, removalsFrom(r.Gone), f.position())
+		v.traces = rememberTraces(v.traces, k.update.traces, f.position())
 	})
 	s.lane.watcher.client.config.telemetry.viewPublished()
-	s.tell(k, done.cause)
+	s.tell(k, cause)
 	s.lane.watcher.client.cache.keep(k)
 }
 

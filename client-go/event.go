@@ -1,6 +1,10 @@
 package muster
 
-import "time"
+import (
+	"time"
+
+	"github.com/muster-registry/muster/client-go/internal/rules"
+)
 
 // Event is what an [Observer] is told. The types of this file are all there
 // are now; later versions add some, and fields.
@@ -142,6 +146,10 @@ const (
 	// FaultMismatch: digest or count do not match.
 	FaultMismatch
 )
+
+var faults = map[rules.FrameOutcome]FrameFault{
+	rules.FrameGap: FaultGap, rules.FrameViolation: FaultViolation, rules.FrameMismatch: FaultMismatch,
+}
 
 var faultNames = map[FrameFault]string{FaultGap: "GAP", FaultViolation: "VIOLATION", FaultMismatch: "MISMATCH"}
 

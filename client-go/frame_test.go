@@ -90,9 +90,9 @@ func TestFramesFollowAnyHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{revision: 10, instances: map[string]*musterv1.Instance{}}
 		w.step(t)
-		var f frameState
-		if _, err := f.snapshot(snapshotOf(w), nil, 0); err != nil {
-			t.Fatalf("snapshot: %+v", err)
+		f := newFrameState()
+		if r := f.snapshot(snapshotOf(w), nil, 0); r.Problem != "" {
+			t.Fatalf("snapshot: %+v", r)
 		}
 		for range rapid.IntRange(0, 8).Draw(t, "steps") {
 			before := f.instances()
@@ -101,8 +101,8 @@ func TestFramesFollowAnyHistory(t *testing.T) {
 				if !slices.Equal(f.instances(), before) {
 					t.Fatal("the view changed before the final chunk")
 				}
-				if _, err := f.delta(c, nil, 0); err != nil {
-					t.Fatalf("delta: %+v", err)
+				if r := f.delta(c); r.Problem != "" {
+					t.Fatalf("delta: %+v", r)
 				}
 			}
 			assertHolds(t, &f, w)
@@ -121,7 +121,7 @@ func assertHolds(t *rapid.T, f *frameState, w *world) {
 			t.Fatalf("instance %d is %v at %d, want %s at %d", i, got[i].Key, got[i].ModifyRevision, want[i].GetInstanceId(), want[i].GetModifyRevision())
 		}
 	}
-	if f.set.digest != digestOf(f.set.instances, f.set.services) {
+	if f.Set().Digest != digestOf(f.Set()) {
 		t.Fatal("the running digest differs from the digest of the set")
 	}
 }
@@ -132,11 +132,11 @@ func TestFramesNeverHoldAWrongSetInSilence(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{revision: 10, instances: map[string]*musterv1.Instance{}}
 		w.step(t)
-		var f frameState
-		if _, err := f.snapshot(snapshotOf(w), nil, 0); err != nil {
-			t.Fatalf("snapshot: %+v", err)
+		f := newFrameState()
+		if r := f.snapshot(snapshotOf(w), nil, 0); r.Problem != "" {
+			t.Fatalf("snapshot: %+v", r)
 		}
-		before := held(&f)
+		before, _ := f.Known()
 		frames := chunks(t, w.step(t))
 		switch at := rapid.IntRange(0, len(frames)-1).Draw(t, "at"); rapid.IntRange(0, 4).Draw(t, "fault") {
 		case 0: // a chunk is lost
@@ -155,16 +155,16 @@ func TestFramesNeverHoldAWrongSetInSilence(t *testing.T) {
 			}
 		}
 		for _, c := range frames {
-			done, err := f.delta(c, nil, 0)
-			if err != nil {
-				if after := held(&f); after.Digest != before.Digest || after.Revision != before.Revision {
+			r := f.delta(c)
+			if r.Problem != "" {
+				if after := (rules.Known{Position: f.Position(), ViewID: f.ViewID(), Digest: f.Set().Digest, Count: before.Count}); after != before {
 					t.Fatal("the view changed although the update was refused")
 				}
 				return
 			}
-			if !done.staged {
+			if r.Outcome == rules.FrameApplied {
 				assertHolds(t, &f, w)
-				before = held(&f)
+				before, _ = f.Known()
 			}
 		}
 	})
@@ -173,15 +173,15 @@ func TestFramesNeverHoldAWrongSetInSilence(t *testing.T) {
 // What may no longer be seen is not kept, not even while recovering.
 func TestForbiddenServicesAreNotKeptAsUnconfirmed(t *testing.T) {
 	w := &world{revision: 10, instances: map[string]*musterv1.Instance{"a": instance("pay", "a"), "b": instance("cart", "b")}}
-	var f frameState
-	if _, err := f.snapshot(snapshotOf(w), nil, 0); err != nil {
-		t.Fatalf("snapshot: %+v", err)
+	f := newFrameState()
+	if r := f.snapshot(snapshotOf(w), nil, 0); r.Problem != "" {
+		t.Fatalf("snapshot: %+v", r)
 	}
 	h := header(1, 3, nil, nil)
 	h.Epoch, h.Flags = 8, []musterv1.ViewFlag{musterv1.ViewFlag_VIEW_FLAG_RECOVERING}
 	next := fakeregistry.Snapshot(h, musterv1.SnapshotCause_SNAPSHOT_CAUSE_NEW_EPOCH, nil, nil).GetSnapshot()
-	if _, err := f.snapshot(next, []ServiceName{{"shop", "cart"}}, 0); err != nil {
-		t.Fatalf("snapshot: %+v", err)
+	if r := f.snapshot(next, []ServiceName{{"shop", "cart"}}, 0); r.Problem != "" {
+		t.Fatalf("snapshot: %+v", r)
 	}
 	if got := f.instances(); len(got) != 1 || got[0].Service != "pay" || !got[0].Unconfirmed {
 		t.Errorf("kept %v", got)
@@ -209,13 +209,12 @@ func FuzzFrames(f *testing.F) {
 		Removals: []*musterv1.Removal{{Kind: 1, Key: &musterv1.InstanceKey{Namespace: "shop", Service: "pay", InstanceId: "a"}}},
 	}}})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var state frameState
+		state := newFrameState()
 		for len(b) >= 2 {
 			size := min(int(b[0])|int(b[1])<<8, len(b)-2)
 			var frame musterv1.WatchResponse
 			if proto.Unmarshal(b[2:2+size], &frame) == nil && frame.GetOpened() == nil && frame.GetFrame() != nil {
-				_, err := applyFrame(&state, &frame, 0)
-				if err == nil && !state.unverified && state.held && state.stage == nil && state.set.digest != digestOf(state.set.instances, state.set.services) {
+				if r := applyFrame(&state, &frame); r.Outcome == rules.FrameApplied && state.Set().Digest != digestOf(state.Set()) {
 					t.Fatal("a set was taken over whose digest is wrong")
 				}
 			}
@@ -235,22 +234,44 @@ func BenchmarkDelta(b *testing.B) {
 		in.ModifyRevision = 10
 		w.instances[in.GetInstanceId()] = in
 	}
-	var f frameState
-	if _, err := f.snapshot(snapshotOf(w), nil, 0); err != nil {
-		b.Fatal(err)
+	f := newFrameState()
+	if r := f.snapshot(snapshotOf(w), nil, 0); r.Problem != "" {
+		b.Fatal(r)
 	}
 	in := proto.CloneOf(w.list()[5000])
 	b.ReportAllocs()
 	for b.Loop() {
-		old, _ := f.set.find(Key{"shop", "pay", in.GetInstanceId()})
+		old := f.Set().Instances[5000]
 		in.ModifyRevision++
-		sum := f.set.digest - instanceHash(old) + rules.EntryHash(1, rules.EntryKey{Namespace: "shop", Service: "pay", ID: in.GetInstanceId()}, in.GetModifyRevision(), in.GetTag())
+		sum := f.Set().Digest - rules.EntryHash(1, entryKey(old.Key), old.ModifyRevision, old.tag) + rules.EntryHash(1, rules.EntryKey{Namespace: "shop", Service: "pay", ID: in.GetInstanceId()}, in.GetModifyRevision(), in.GetTag())
 		d := &musterv1.Delta{
-			Header: &musterv1.ViewHeader{ViewId: 1, Epoch: 7, Revision: f.position.Revision + 1, Digest: sum, Count: f.set.count()},
-			Chunk:  fakeregistry.Final(0), FromRevision: f.position.Revision, Instances: []*musterv1.Instance{in},
+			Header: &musterv1.ViewHeader{ViewId: 1, Epoch: 7, Revision: f.position().Revision + 1, Digest: sum, Count: uint64(len(f.Set().Instances))},
+			Chunk:  fakeregistry.Final(0), FromRevision: f.position().Revision, Instances: []*musterv1.Instance{in},
 		}
-		if _, err := f.delta(d, nil, 0); err != nil {
-			b.Fatal(err)
+		if r := f.delta(d); r.Problem != "" {
+			b.Fatal(r)
 		}
 	}
+}
+
+func applyFrame(f *frameState, frame *musterv1.WatchResponse) rules.FrameResult {
+	switch frame := frame.GetFrame().(type) {
+	case *musterv1.WatchResponse_Snapshot:
+		return f.snapshot(frame.Snapshot, nil, 0)
+	case *musterv1.WatchResponse_Delta:
+		return f.delta(frame.Delta)
+	default:
+		return f.progress(frame.(*musterv1.WatchResponse_Progress).Progress)
+	}
+}
+
+// digestOf computes the digest of a set from nothing.
+func digestOf(set rules.EntrySet[*Instance, *ServiceState]) (sum uint64) {
+	for _, i := range set.Instances {
+		sum += rules.EntryHash(rules.KindInstance, entryKey(i.Key), i.ModifyRevision, i.tag)
+	}
+	for _, s := range set.Services {
+		sum += rules.EntryHash(rules.KindServiceState, serviceKey(s.ServiceName), s.ModifyRevision, s.tag)
+	}
+	return sum
 }

@@ -128,20 +128,19 @@ func (c *Client) ask(ctx context.Context, selector Selector, call *lookupCall) (
 
 // viewOf verifies an answer and makes it a view.
 func (c *Client) viewOf(selector Selector, response *musterv1.LookupResponse) (*View, *Error) {
-	var f frameState
-	_, broken := f.snapshot(&musterv1.Snapshot{
+	f := newFrameState()
+	r := f.snapshot(&musterv1.Snapshot{
 		Header: response.GetHeader(),
 		Chunk:  &musterv1.Chunk{Position: musterv1.ChunkPosition_CHUNK_POSITION_FINAL},
 		Cause:  musterv1.SnapshotCause_SNAPSHOT_CAUSE_FIRST, Instances: response.GetInstances(), Services: response.GetServices(),
 	}, nil, 0)
-	if broken != nil {
+	if fault, broken := faults[r.Outcome]; broken {
 		server := c.Status().Server
-		c.config.telemetry.observe(FrameRejected{selector.String(), server, FrameFault(broken.fault)})
-		return nil, violationError(server, broken.text)
+		c.config.telemetry.observe(FrameRejected{selector.String(), server, fault})
+		return nil, violationError(server, r.Problem)
 	}
 	v := newView(selector, &c.config, c.watcher.clock)
-	v.viewID, v.digest, v.count = f.viewID, f.set.digest, f.set.count()
-	v.instances, v.services = f.set.instances, f.set.services
+	f.show(v)
 	v.snapshots, v.cause = 1, SnapshotFirst
 	c.dated(v, response)
 	return v, nil

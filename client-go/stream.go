@@ -123,7 +123,7 @@ func (s *watchStream) read(stream musterv1.DiscoveryService_WatchClient) {
 func (s *watchStream) takeOver() {
 	s.lane.acks.reset()
 	for id, k := range s.requested {
-		k.frames.beginStream(s.resumed[id])
+		k.frames.BeginStream(s.resumed[id])
 		k.update = update{}
 	}
 	s.id = s.first.GetStreamId()

@@ -47,7 +47,7 @@ type core struct {
 func newCore(id uint32, selector Selector, c *Client) *core {
 	k := &core{
 		id: id, key: selector.key(), selector: selector, config: &c.config, clock: c.watcher.clock,
-		pickers: make(map[*Picker]struct{}),
+		pickers: make(map[*Picker]struct{}), frames: newFrameState(),
 	}
 	first := newView(selector, k.config, k.clock)
 	if k.fixed, k.asked = c.fixed.split(selector); k.asked == nil {

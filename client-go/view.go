@@ -112,6 +112,14 @@ func (v *View) InstancesOf(service ServiceName) []*Instance {
 // Instance finds one instance.
 func (v *View) Instance(key Key) (*Instance, bool) { return findInstance(v.instances, key) }
 
+func findInstance(sorted []*Instance, key Key) (*Instance, bool) {
+	at, ok := slices.BinarySearchFunc(sorted, key, func(i *Instance, k Key) int { return compareKeys(i.Key, k) })
+	if !ok {
+		return nil, false
+	}
+	return sorted[at], true
+}
+
 // Services are what the registry remembers of the services, sorted by name.
 func (v *View) Services() []*ServiceState { return v.services }
 

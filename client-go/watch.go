@@ -251,7 +251,7 @@ func (l *watchLane) request(cores []*core) *musterv1.WatchRequest {
 func (l *watchLane) subscription(k *core) *musterv1.Subscription {
 	l.checkDisk(k)
 	s := &musterv1.Subscription{SubscriptionId: k.id, Selector: k.asked.proto(), Resume: k.frames.known()}
-	if l.acceptsLower() && k.frames.position.Epoch == l.epoch {
+	if l.acceptsLower() && k.frames.position().Epoch == l.epoch {
 		s.Resume = nil // a server of a lower epoch would refuse it
 	}
 	return s
@@ -266,9 +266,9 @@ func (l *watchLane) checkDisk(k *core) {
 	_, clusterID, _ := l.watcher.client.servers.status()
 	same := *k.diskCluster == clusterID
 	k.diskCluster = nil
-	switch epoch := k.frames.position.Epoch; {
+	switch epoch := k.frames.position().Epoch; {
 	case !same, l.answered && epoch > l.epoch:
-		k.frames = frameState{}
+		k.frames = newFrameState()
 	default:
 		l.epoch = max(l.epoch, epoch)
 	}

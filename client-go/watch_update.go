@@ -73,7 +73,7 @@ func (s *watchStream) addMissing(wanted []*core, request *musterv1.UpdateWatchRe
 			continue
 		}
 		add := s.lane.subscription(k)
-		k.frames.beginStream(add.GetResume() != nil)
+		k.frames.BeginStream(add.GetResume() != nil)
 		s.requested[k.id] = k
 		request.Add = append(request.Add, add)
 		added = append(added, k)

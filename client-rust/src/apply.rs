@@ -5,10 +5,9 @@ use muster_proto::v1;
 use crate::client::Shared;
 use crate::error::Error;
 use crate::event::{ChangeTrace, Event, FrameFault, FrameKind};
-use crate::frame::{Broken, Outcome, Swap, isolated, recovering};
+use crate::frame::{Broken, Gone, Outcome, Swap, isolated, recovering};
 use crate::freshness::Timing;
 use crate::kinds::{Position, SnapshotCause};
-use crate::set::Gone;
 use crate::stream::{Content, WatchStream, violation};
 use crate::view::{Flags, REMOVALS_KEPT, Removed, Source, TRACES_KEPT, View};
 use crate::watch::{Staged, Track, Watch};
@@ -25,7 +24,7 @@ impl Content {
     fn apply(self, track: &mut Track, now_ms: i64) -> Outcome {
         match self {
             Content::Snapshot(s) => track.frames.snapshot(s, &track.forbidden, now_ms),
-            Content::Delta(d) => track.frames.delta(d, &track.forbidden, now_ms),
+            Content::Delta(d) => track.frames.delta(d),
             Content::Progress(p) => track.frames.progress(&p),
         }
     }
@@ -190,20 +189,13 @@ impl WatchStream {
         let selector = watch.tracks.get(&id).map(|t| &t.watched.selector);
         let selector = selector.map(ToString::to_string).unwrap_or_default();
         self.tell_rejected(watch, &selector, broken.fault());
-        let what = match broken {
-            Broken::Gap => "an update that starts elsewhere".to_owned(),
-            Broken::Violation(text) => {
-                watch.shared.servers.failed(self.lane.index());
-                text
-            }
-            Broken::Mismatch => {
-                watch.shared.servers.failed(self.lane.index());
-                if let Some(track) = watch.tracks.get(&id) {
-                    track.watched.publish(|v| v.distrusted = true);
-                }
-                "digest or count do not match".to_owned()
-            }
-        };
+        if !matches!(broken, Broken::Gap(_)) {
+            watch.shared.servers.failed(self.lane.index());
+        }
+        if let (Broken::Mismatch(_), Some(track)) = (&broken, watch.tracks.get(&id)) {
+            track.watched.publish(|v| v.distrusted = true);
+        }
+        let what = broken.text();
         violation(&self.lane, &format!("{what} ({selector})"))
     }
 }
@@ -243,7 +235,7 @@ fn publish(
         v.forbidden = track.forbidden.clone();
         if changed {
             v.instances = frames.instances();
-            v.services = frames.set().services();
+            v.services = frames.services();
         }
         if let Some(cause) = swap.cause {
             v.snapshots += 1;

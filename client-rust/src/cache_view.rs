@@ -12,7 +12,7 @@ use prost::Message;
 use xxhash_rust::xxh64::xxh64;
 
 use crate::cache_dir::SUFFIX;
-use crate::frame::{Broken, FrameState, Outcome};
+use crate::frame::{FrameState, Outcome};
 use crate::freshness::Timing;
 use crate::instance::ServiceName;
 use crate::kinds::{Position, SnapshotCause};
@@ -109,10 +109,8 @@ impl DiskView {
             add(&mut snapshot, &mut forbidden, entry).map_err(|e| e.to_string())?;
         }
         let mut frames = FrameState::default();
-        match frames.snapshot(snapshot, &[], 0) {
-            Outcome::Broken(Broken::Violation(text)) => return Err(text),
-            Outcome::Broken(_) => return Err("digest or count do not match".to_owned()),
-            _ => {}
+        if let Outcome::Broken(broken) = frames.snapshot(snapshot, &[], 0) {
+            return Err(broken.text().to_owned());
         }
         Ok(DiskView {
             age_ms: cache_age(now_ms, f.written_ms, f.age_ms, stale_ms),
@@ -135,7 +133,7 @@ impl DiskView {
         v.digest = self.header.digest;
         v.count = self.header.count;
         v.instances = self.frames.instances();
-        v.services = self.frames.set().services();
+        v.services = self.frames.services();
         v.forbidden = self.forbidden.clone();
         v.snapshots = 1;
         v.last_cause = SnapshotCause::First;

@@ -20,12 +20,6 @@ impl Digest {
         self.sum = self.sum.wrapping_add(hash);
         self.count = self.count.wrapping_add(1);
     }
-
-    /// Takes an entry's hash away.
-    pub(crate) fn subtract(&mut self, hash: u64) {
-        self.sum = self.sum.wrapping_sub(hash);
-        self.count = self.count.wrapping_sub(1);
-    }
 }
 
 /// The hash of an instance.
@@ -46,24 +40,4 @@ pub(crate) fn service_hash(s: &v1::ServiceState) -> u64 {
         s.modify_revision,
         s.tag,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn digest_ignores_order_and_undoes(hashes: Vec<u64>, extra: u64) {
-            let mut forward = Digest::default();
-            let mut backward = Digest::default();
-            hashes.iter().for_each(|h| forward.add(*h));
-            hashes.iter().rev().for_each(|h| backward.add(*h));
-            prop_assert_eq!(forward, backward);
-            forward.add(extra);
-            forward.subtract(extra);
-            prop_assert_eq!(forward, backward);
-        }
-    }
 }

@@ -25,16 +25,6 @@ pub struct InstanceKey {
     pub instance_id: String,
 }
 
-impl InstanceKey {
-    pub(crate) fn to_wire(&self) -> v1::InstanceKey {
-        v1::InstanceKey {
-            namespace: self.namespace.clone(),
-            service: self.service.clone(),
-            instance_id: self.instance_id.clone(),
-        }
-    }
-}
-
 impl From<v1::InstanceKey> for InstanceKey {
     fn from(k: v1::InstanceKey) -> InstanceKey {
         InstanceKey {

@@ -79,6 +79,7 @@ mod calls;
 mod client;
 mod config;
 mod desired;
+#[cfg(any(test, feature = "testing"))]
 mod digest;
 mod drain;
 mod error;
@@ -103,7 +104,6 @@ mod selector;
 mod servers;
 mod session;
 mod session_state;
-mod set;
 mod similar;
 mod spec;
 mod stats;

@@ -138,7 +138,7 @@ impl Lookup {
         view.digest = header.digest;
         view.count = header.count;
         view.instances = frames.instances();
-        view.services = frames.set().services();
+        view.services = frames.services();
         view.forbidden = forbidden
             .into_iter()
             .map(|n| ServiceName::new(n.namespace, n.service))
@@ -160,10 +160,7 @@ impl Lookup {
             server: &server,
             fault: broken.fault(),
         });
-        let what = match broken {
-            Broken::Violation(text) => text,
-            Broken::Gap | Broken::Mismatch => "digest or count do not match".to_owned(),
-        };
+        let what = broken.text();
         let text = messages::violation(&server, &format!("lookup {subject}: {what}"));
         Error::new(Reason::ProtocolViolation, text).at(server)
     }

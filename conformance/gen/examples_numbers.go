@@ -108,7 +108,7 @@ func viewIDExample() string {
 }
 
 func framesExample() string {
-	file, _ := framesFile().(frameVectors)
+	file := framesFile()
 	var out strings.Builder
 	out.WriteString("\nAll of these are about the service `shop/pay`; `a@11` is the instance a with modify_revision 11, `state@10` its ServiceState. " +
 		"Where nothing else is said the client holds 7/20 with a@11, b@12, state@10: epoch 7, revision 20.\n")

@@ -222,7 +222,7 @@ func removed(idsAndReasons ...string) map[string]string {
 
 func reopen(how string) frameStep { return frameStep{Reopen: how} }
 
-func framesFile() any {
+func framesFile() frameVectors {
 	return frameVectors{
 		About: "What a client holds after each step. Outcomes: STAGED, APPLIED, and three that end the stream and leave the view as it was: " +
 			"GAP and VIOLATION (reopen with the own position), MISMATCH (reopen without). See docs/protocol.md, section 2, and README.md.",

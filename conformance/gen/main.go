@@ -23,7 +23,7 @@ func files() map[string]any {
 	return map[string]any{
 		"digest.json":    digestFile().uniform(),
 		"view_id.json":   viewIDFile(),
-		"frames.json":    framesFile(),
+		"frames.json":    framesFile().uniform(),
 		"backoff.json":   backoffFile().uniform(),
 		"keepalive.json": keepaliveFile().uniform(),
 		"freshness.json": freshnessFile().uniform(),

@@ -31,26 +31,6 @@ type reference struct {
 	removed         map[string]string
 }
 
-// part is what a chunk of either kind holds.
-type part struct {
-	header    *musterv1.ViewHeader
-	chunk     *musterv1.Chunk
-	from      uint64
-	cause     musterv1.SnapshotCause
-	snapshot  bool
-	instances []*musterv1.Instance
-	services  []*musterv1.ServiceState
-	removals  []*musterv1.Removal
-}
-
-func partOf(r *musterv1.WatchResponse) part {
-	if s := r.GetSnapshot(); s != nil {
-		return part{s.GetHeader(), s.GetChunk(), 0, s.GetCause(), true, s.GetInstances(), s.GetServices(), s.GetRemoved()}
-	}
-	d := r.GetDelta()
-	return part{d.GetHeader(), d.GetChunk(), d.GetFromRevision(), 0, false, d.GetInstances(), d.GetServices(), d.GetRemovals()}
-}
-
 func (c *reference) apply(r *musterv1.WatchResponse, now int64) string {
 	c.removed = map[string]string{}
 	var outcome string
@@ -251,7 +231,7 @@ func read[T any](t *testing.T, name string) T {
 }
 
 func TestFramesByTheReference(t *testing.T) {
-	file := read[frameVectors](t, "frames.json")
+	file := framesFile()
 	for _, c := range file.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			client := &reference{unconfirmed: map[string]bool{}}

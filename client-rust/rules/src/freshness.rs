@@ -32,7 +32,7 @@ pub fn freshness_of(
 /// Bounds the times that come in, so that no sum overflows.
 const LONGEST_MS: i64 = 1 << 60;
 
-fn clamp(ms: i64) -> i64 {
+pub(crate) fn clamp(ms: i64) -> i64 {
     ms.clamp(-LONGEST_MS, LONGEST_MS)
 }
 

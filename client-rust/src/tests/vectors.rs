@@ -1,19 +1,14 @@
 //! The project's conformance vectors, as far as they concern clients.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use muster_proto::v1;
-use muster_proto::v1::watch_response::Frame;
 use muster_rules::cache_file::{decode_cache_file, encode_cache_file};
-use prost::Message;
 use serde_json::Value;
 
 use crate::cache_view::{DiskView, cache_name};
-use crate::digest::Digest;
-use crate::frame::{Broken, FrameState, Outcome};
 use crate::instance::ServiceState;
 use crate::intent::{self, Facts, Intent};
 use crate::kinds::RemovalReason;
@@ -115,133 +110,6 @@ fn state(value: &Value) -> Option<ServiceState> {
         emptied,
         ..Default::default()
     }))
-}
-
-/// What a client holds, in the form of the vectors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Held {
-    position: (String, String),
-    digest: (String, String),
-    instances: BTreeMap<String, String>,
-    services: BTreeMap<String, String>,
-    unconfirmed: Vec<String>,
-    unverified: bool,
-}
-
-impl Held {
-    fn of(state: &FrameState) -> Held {
-        let (position, Digest { sum, count }) = (state.position(), state.set().digest());
-        let all = state.instances();
-        let (unconfirmed, set): (Vec<_>, Vec<_>) = all.iter().partition(|i| i.unconfirmed);
-        let services = state.set().services();
-        Held {
-            position: (position.epoch.to_string(), position.revision.to_string()),
-            digest: (sum.to_string(), count.to_string()),
-            instances: set
-                .iter()
-                .map(|i| (i.key.to_string(), i.modify_revision.to_string()))
-                .collect(),
-            services: services
-                .iter()
-                .map(|s| (s.name.to_string(), s.modify_revision.to_string()))
-                .collect(),
-            unconfirmed: unconfirmed.iter().map(|i| i.key.to_string()).collect(),
-            unverified: state.is_unverified(),
-        }
-    }
-
-    fn from(view: &Value) -> Held {
-        let map = |field: &str| {
-            let entries = view[field].as_object().into_iter().flatten();
-            entries
-                .map(|(k, v)| (k.clone(), text(v).to_owned()))
-                .collect()
-        };
-        let pair = |a: &str, b: &str| (text(&view[a]).to_owned(), text(&view[b]).to_owned());
-        Held {
-            position: pair("epoch", "revision"),
-            digest: pair("digest", "count"),
-            instances: map("instances"),
-            services: map("services"),
-            unconfirmed: list(view, "unconfirmed")
-                .iter()
-                .map(|k| text(k).to_owned())
-                .collect(),
-            unverified: view["unverified"] == true,
-        }
-    }
-}
-
-#[test]
-fn vectors_frames() {
-    let Some(file) = vectors("frames.json") else {
-        return;
-    };
-    for c in cases(&file) {
-        let mut state = FrameState::default();
-        state.begin_stream(false);
-        if let Some(start) = c["start"].as_str().filter(|s| !s.is_empty()) {
-            let (outcome, _) = step(&mut state, &file["starts"][start]);
-            assert_eq!(outcome, "APPLIED", "{}", c["name"]);
-            state.begin_stream(true);
-        }
-        for (n, s) in list(c, "steps").iter().enumerate() {
-            check(&mut state, s, &format!("{}, step {n}", c["name"]));
-        }
-    }
-}
-
-fn check(state: &mut FrameState, s: &Value, name: &str) {
-    if let Some(reopen) = s["reopen"].as_str() {
-        let resumed = reopen == "RESUME" && state.known().is_some();
-        state.begin_stream(resumed);
-        return;
-    }
-    let before = Held::of(state);
-    let (outcome, gone) = step(state, s);
-    assert_eq!(outcome, text(&s["outcome"]), "{name}");
-    let want = if outcome == "APPLIED" {
-        Held::from(&s["view"])
-    } else {
-        before
-    };
-    assert_eq!(Held::of(state), want, "{name}");
-    if let Some(removed) = s["removed"].as_object() {
-        let removed: BTreeMap<String, String> = removed
-            .iter()
-            .map(|(k, v)| (k.clone(), text(v).to_owned()))
-            .collect();
-        assert_eq!(gone, removed, "{name}");
-    }
-}
-
-/// Applies a frame; names the outcome and what left.
-fn step(state: &mut FrameState, s: &Value) -> (&'static str, BTreeMap<String, String>) {
-    let frame = v1::WatchResponse::decode(unhex(text(&s["wire"])).as_slice()).expect("a frame");
-    let now = signed(&s["now_ms"]);
-    let outcome = match frame.frame.expect("a frame") {
-        Frame::Snapshot(s) => state.snapshot(s, &[], now),
-        Frame::Delta(d) => state.delta(d, &[], now),
-        Frame::Progress(p) => state.progress(&p),
-        Frame::Opened(_) => panic!("not a frame of a view"),
-    };
-    let gone = match &outcome {
-        Outcome::Swapped(swap) => &swap.gone[..],
-        Outcome::Moved(gone) => gone,
-        Outcome::Staged | Outcome::Broken(_) => &[],
-    };
-    let gone = gone
-        .iter()
-        .map(|(k, r)| (k.to_string(), r.to_string()))
-        .collect();
-    let name = match outcome {
-        Outcome::Staged => "STAGED",
-        Outcome::Swapped(_) | Outcome::Moved(_) => "APPLIED",
-        Outcome::Broken(Broken::Gap) => "GAP",
-        Outcome::Broken(Broken::Violation(_)) => "VIOLATION",
-        Outcome::Broken(Broken::Mismatch) => "MISMATCH",
-    };
-    (name, gone)
 }
 
 fn unhex(text: &str) -> Vec<u8> {

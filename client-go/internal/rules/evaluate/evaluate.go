@@ -24,6 +24,7 @@ var table = []struct {
 	{"digest", digest},
 	{"environment", environment},
 	{"errors", errors},
+	{"frames", framesRule},
 	{"freshness", freshness},
 	{"keepalive", keepalive},
 	{"maglev", maglev},

@@ -9,6 +9,7 @@ mod connection;
 mod digest;
 mod environment;
 mod errors;
+mod frames;
 mod hex;
 mod maglev;
 mod matching;
@@ -46,6 +47,7 @@ const TABLE: &[(&str, Evaluate)] = &[
     ("digest", digest::digest),
     ("environment", environment::environment),
     ("errors", errors::errors),
+    ("frames", frames::frames),
     ("freshness", timing::freshness),
     ("keepalive", timing::keepalive),
     ("maglev", maglev::maglev),

@@ -1,0 +1,278 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Text, rule};
+use crate::digest::{EntryKey, KIND_INSTANCE, KIND_SERVICE_STATE};
+use crate::entry_set::Entry;
+use crate::frames::{
+    Applied, FrameHeader, Frames, InstanceEntry, Outcome, Removed, Update, ViewPosition,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    steps: Vec<StepInput>,
+}
+
+/// A frame, or a new stream (reopen: RESUME or FRESH).
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StepInput {
+    reopen: String,
+    now_ms: i64,
+    forbidden: Vec<ServiceInput>,
+    frame: FrameInput,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ServiceInput {
+    namespace: String,
+    service: String,
+}
+
+/// Of kind SNAPSHOT, DELTA or PROGRESS. Numbers are those of the contract.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FrameInput {
+    kind: String,
+    header: Option<HeaderInput>,
+    index: u32,
+    position: i32,
+    cause: i32,
+    from_revision: Text<u64>,
+    instances: Vec<EntryInput>,
+    services: Vec<EntryInput>,
+    removals: Vec<RemovalInput>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HeaderInput {
+    view_id: Text<u64>,
+    epoch: Text<u64>,
+    revision: Text<u64>,
+    digest: Text<u64>,
+    count: Text<u64>,
+    recovering: bool,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EntryInput {
+    namespace: String,
+    service: String,
+    instance_id: String,
+    modify_revision: Text<u64>,
+    tag: Text<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RemovalInput {
+    kind: i32,
+    namespace: String,
+    service: String,
+    instance_id: String,
+    reason: i32,
+}
+
+#[derive(Clone)]
+struct Instance {
+    entry: EntryInput,
+    unconfirmed: bool,
+}
+
+impl Entry for Instance {
+    const KIND: u8 = KIND_INSTANCE;
+
+    fn key(&self) -> EntryKey<'_> {
+        let e = &self.entry;
+        (&e.namespace, &e.service, &e.instance_id)
+    }
+
+    fn stamp(&self) -> (u64, u64) {
+        (self.entry.modify_revision.0, self.entry.tag.0)
+    }
+}
+
+impl InstanceEntry for Instance {
+    fn as_unconfirmed(&self) -> Instance {
+        Instance {
+            entry: self.entry.clone(),
+            unconfirmed: true,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Service(EntryInput);
+
+impl Entry for Service {
+    const KIND: u8 = KIND_SERVICE_STATE;
+
+    fn key(&self) -> EntryKey<'_> {
+        (&self.0.namespace, &self.0.service, "")
+    }
+
+    fn stamp(&self) -> (u64, u64) {
+        (self.0.modify_revision.0, self.0.tag.0)
+    }
+}
+
+#[derive(Serialize)]
+struct Output {
+    steps: Vec<StepOutput>,
+}
+
+/// What a step did, and what is held then if a frame was applied.
+#[derive(Serialize)]
+struct StepOutput {
+    outcome: &'static str,
+    snapshot: bool,
+    cause: i32,
+    gone: Vec<Gone>,
+    resumable: bool,
+    view: Option<ViewOutput>,
+}
+
+#[derive(Serialize)]
+struct Gone {
+    key: String,
+    reason: i32,
+}
+
+/// Lists entries as "`key@modify_revision`", unconfirmed ones by key.
+#[derive(Serialize)]
+struct ViewOutput {
+    view_id: Text<u64>,
+    epoch: Text<u64>,
+    revision: Text<u64>,
+    digest: Text<u64>,
+    count: Text<u64>,
+    instances: Vec<String>,
+    services: Vec<String>,
+    unconfirmed: Vec<String>,
+    unverified: bool,
+}
+
+pub(super) fn frames(input: &str) -> Result<String, serde_json::Error> {
+    rule(input, |input: Input| {
+        let mut frames = Frames::default();
+        let steps = input.steps.into_iter().map(|s| step(&mut frames, s));
+        Output {
+            steps: steps.collect(),
+        }
+    })
+}
+
+fn step(frames: &mut Frames<Instance, Service>, s: StepInput) -> StepOutput {
+    let mut applied = Applied::default();
+    let mut view = None;
+    let outcome = match act(frames, s) {
+        None => "REOPENED",
+        Some(Outcome::Staged) => "STAGED",
+        Some(Outcome::Applied(a)) => {
+            applied = a;
+            view = Some(view_of(frames));
+            "APPLIED"
+        }
+        Some(Outcome::Gap(_)) => "GAP",
+        Some(Outcome::Violation(_)) => "VIOLATION",
+        Some(Outcome::Mismatch(_)) => "MISMATCH",
+    };
+    let gone = applied.gone.iter().map(|g| Gone {
+        key: key_text((&g.key.0, &g.key.1, &g.key.2)),
+        reason: g.reason,
+    });
+    StepOutput {
+        outcome,
+        snapshot: applied.snapshot.is_some(),
+        cause: applied.snapshot.unwrap_or(0),
+        gone: gone.collect(),
+        resumable: frames.known().is_some(),
+        view,
+    }
+}
+
+fn act(frames: &mut Frames<Instance, Service>, s: StepInput) -> Option<Outcome> {
+    if !s.reopen.is_empty() {
+        let resumed = s.reopen == "RESUME" && frames.known().is_some();
+        frames.begin_stream(resumed);
+        return None;
+    }
+    let header = s.frame.header.as_ref().map(|h| FrameHeader {
+        view_id: h.view_id.0,
+        position: ViewPosition {
+            epoch: h.epoch.0,
+            revision: h.revision.0,
+        },
+        digest: h.digest.0,
+        count: h.count.0,
+        recovering: h.recovering,
+    });
+    match s.frame.kind.as_str() {
+        "PROGRESS" => Some(frames.progress(header)),
+        "DROP" => {
+            frames.drop_stage();
+            None
+        }
+        _ => {
+            let forbidden: Vec<(&str, &str)> = s
+                .forbidden
+                .iter()
+                .map(|n| (n.namespace.as_str(), n.service.as_str()))
+                .collect();
+            Some(frames.apply(update(header, s.frame), &forbidden, s.now_ms))
+        }
+    }
+}
+
+fn update(header: Option<FrameHeader>, f: FrameInput) -> Update<Instance, Service> {
+    let instance = |entry| Instance {
+        entry,
+        unconfirmed: false,
+    };
+    let removal = |r: RemovalInput| Removed {
+        kind: r.kind,
+        key: (r.namespace, r.service, r.instance_id),
+        reason: r.reason,
+    };
+    Update {
+        header,
+        index: f.index,
+        position: f.position,
+        snapshot: f.kind == "SNAPSHOT",
+        cause: f.cause,
+        from: f.from_revision.0,
+        instances: f.instances.into_iter().map(instance).collect(),
+        services: f.services.into_iter().map(Service).collect(),
+        removals: f.removals.into_iter().map(removal).collect(),
+    }
+}
+
+fn view_of(frames: &Frames<Instance, Service>) -> ViewOutput {
+    let (set, position) = (frames.set(), frames.position());
+    let unconfirmed = frames.unconfirmed().iter().filter(|i| i.unconfirmed);
+    ViewOutput {
+        view_id: Text(frames.view_id()),
+        epoch: Text(position.epoch),
+        revision: Text(position.revision),
+        digest: Text(set.digest),
+        count: Text(set.count()),
+        instances: set.instances.iter().map(entry_text).collect(),
+        services: set.services.iter().map(entry_text).collect(),
+        unconfirmed: unconfirmed.map(|i| key_text(i.key())).collect(),
+        unverified: frames.is_unverified(),
+    }
+}
+
+fn key_text((namespace, service, id): EntryKey<'_>) -> String {
+    if id.is_empty() {
+        return format!("{namespace}/{service}");
+    }
+    format!("{namespace}/{service}/{id}")
+}
+
+fn entry_text<E: Entry>(e: &E) -> String {
+    format!("{}@{}", key_text(e.key()), e.stamp().0)
+}
