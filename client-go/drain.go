@@ -33,6 +33,8 @@ type DrainReport struct {
 	// SafeAfter is how long answers from before may still be used, by Lookup
 	// and DNS; stop only after it.
 	SafeAfter time.Duration
+	// Position where the instances became DRAINING.
+	Position Position
 	// Took is how long the drain took.
 	Took time.Duration
 }
@@ -97,6 +99,7 @@ func drainReport(p *musterv1.DrainResponse, took time.Duration) DrainReport {
 		Confirmed: p.GetConfirmed(), Behind: p.GetBehind(),
 		Unconfirmable: p.GetUnconfirmable(), Disconnected: p.GetDisconnected(),
 		SafeAfter: p.GetSafeAfter().AsDuration(),
+		Position:  Position{p.GetEpoch(), p.GetRevision()},
 		Took:      took,
 	}
 	for _, w := range p.GetBehindWatchers() {

@@ -160,6 +160,14 @@ func (v *View) Source() Source { return v.source }
 // match, three times in a row. It is retried.
 func (v *View) Unverified() bool { return v.unverified }
 
+// Received tells whether anything was received at all. Until then the view is
+// empty.
+func (v *View) Received() bool { return v.received }
+
+// Recovering tells whether the registry lost history and its instances are
+// coming back.
+func (v *View) Recovering() bool { return v.recovering }
+
 // Isolated tells whether the server that sent it cannot reach its store.
 func (v *View) Isolated() bool { return v.isolated }
 

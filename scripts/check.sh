@@ -19,6 +19,7 @@ buf-format     | make fmt                                           | check_buf_
 buf-lint       | mend the .proto files                              | check_buf_lint
 buf-breaking   | keep the protocol compatible, or make release-image | check_buf_breaking
 generated      | make generate                                      | check_generated
+api-parity     | make the APIs alike, or explain the difference; scripts/api-parity.sh --write | check_api_parity
 cargo-deny     | see deny.toml                                      | check_cargo_deny
 words          | use the project's words                            | check_words
 sizes          | split the file                                     | check_sizes

@@ -94,6 +94,9 @@ check_buf_breaking() {
 
 check_generated() { scripts/generate.sh --check; }
 
+# The clients offer the same, and docs/api-parity.md shows it.
+check_api_parity() { scripts/api-parity.sh; }
+
 check_cargo_deny() {
 	scripts/tools.sh cargo-deny
 	cargo deny --offline --all-features --log-level error check --hide-inclusion-graph bans licenses sources

@@ -55,6 +55,12 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
+    /// Whether every live watcher confirmed before the deadline.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.result == DrainResult::Complete
+    }
+
     pub(crate) fn from_wire(r: v1::DrainResponse, elapsed: Duration) -> DrainReport {
         DrainReport {
             result: match v1::DrainResult::try_from(r.result) {

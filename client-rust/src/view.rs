@@ -220,6 +220,18 @@ impl View {
         Some(backoff::duration(ends? - age))
     }
 
+    /// The history that the view is of.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.position.epoch
+    }
+
+    /// Where in its history the view is.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.position.revision
+    }
+
     /// The traces of changes that came after a position.
     pub(crate) fn traces_after(&self, at: Position) -> Vec<ChangeTrace> {
         let ours = self.traces.iter().filter(|(epoch, t)| {
