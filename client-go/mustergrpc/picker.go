@@ -75,16 +75,19 @@ func (p *picker) positionOf(s *slot) int {
 	return slices.IndexFunc(p.table.Slots, func(index int) bool { return p.slots[index] == s })
 }
 
-// pickInstance picks the slot of one instance, if the plan connects to it.
+// pickInstance picks the slot of one instance, if only its health can speak
+// against it.
 func (p *picker) pickInstance(c *rpc) (balancer.PickResult, error) {
 	n, ok := p.plan.instance(c.instance)
 	if !ok {
 		return p.fail(c, unavailable(muster.ReasonInstanceUnknown, p.service, textNoInstance(p.service, c.instance, p.plan.view.Position())))
 	}
-	index, ok := p.plan.slot(p.plan.candidates[n].Key)
-	if !ok || !p.plan.Slots[index].Connect {
-		return p.fail(c, unavailable(muster.ReasonNoInstances, p.service, textNotCalled(p.service, c.instance, p.plan.Why[n])))
+	switch why := p.plan.Why[n]; why {
+	case rules.WhyPicked, rules.WhyPanic, rules.WhyUnhealthy, rules.WhyEjected:
+	default:
+		return p.fail(c, unavailable(muster.ReasonNoInstances, p.service, textNotCalled(p.service, c.instance, why)))
 	}
+	index, _ := p.plan.slot(p.plan.candidates[n].Key)
 	switch now := p.states[index]; now.reach {
 	case rules.ReachReady:
 		return p.send(c, index), nil
