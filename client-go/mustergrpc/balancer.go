@@ -221,14 +221,14 @@ func (b *viewBalancer) pickerLocked() *picker {
 
 // unreachableLocked is the error of a table whose slots all failed, failed last.
 func (b *viewBalancer) unreachableLocked(failed int) *muster.Error {
-	picks := 0
+	wanted := 0
 	for _, s := range b.plan.Slots {
-		if s.Weight > 0 {
-			picks++
+		if s.Connect {
+			wanted++
 		}
 	}
 	s := b.arranged[failed]
-	return unavailable(muster.ReasonNoReadyEndpoint, b.service, textNoReady(b.service, picks, s.key.Address, causeOf(s.failure)))
+	return unavailable(muster.ReasonNoReadyEndpoint, b.service, textNoReady(b.service, wanted, s.key.Address, causeOf(s.failure)))
 }
 
 // causeOf is the innermost text of a connection error.

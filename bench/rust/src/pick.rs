@@ -1,5 +1,5 @@
-//! What a channel's choice of an endpoint costs, on the very code of the channel: the table is
-//! loaded, the turn is counted, and an endpoint is picked.
+//! What a channel's choice of an endpoint costs, by the rule that the channel goes by: the table is
+//! loaded, two words are drawn, and a slot is picked by its requests in flight.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -8,31 +8,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use muster_rules::pick::{Table, pick};
+use muster_rules::usable::{Reach, SlotState, Usable, usable};
 
-#[allow(dead_code, unreachable_pub, reason = "the channel uses all of it")]
-#[path = "../../../client-rust/src/tonic_0_14/pick.rs"]
-mod choice;
-
-/// Stands for the channel's own, which carries the status of a failed call.
-mod failure {
-    /// Nothing fails here.
-    #[derive(Debug)]
-    pub(crate) struct Failure;
-}
-
-use choice::{Pick, Table, pick};
+/// A slot with its requests in flight, as the channel has them.
+type Slot = Arc<AtomicU64>;
 
 const BATCH: u32 = 100_000;
 const AT_LEAST: Duration = Duration::from_millis(300);
 
 /// Prints the cost of a pick among so many endpoints, of equal and of different weights.
 pub(crate) fn measure(endpoints: u64) -> Result<(), Box<dyn Error>> {
-    if endpoints == 0 {
-        return Err("there must be an endpoint to pick".into());
-    }
     for (name, weight) in [("even", same as fn(u64) -> u64), ("weighted", different)] {
-        let entries = (0..endpoints).map(|i| (Arc::new(i), weight(i))).collect();
-        let picoseconds = cost(Table::serve(1, entries));
+        let state = |i| SlotState {
+            weight: weight(i),
+            reach: Reach::Ready,
+            failed_ms: 0,
+        };
+        let states: Vec<_> = (0..endpoints).map(state).collect();
+        let Usable::Serve(table) = usable(&states) else {
+            return Err("there must be an endpoint to pick".into());
+        };
+        let slots = states.iter().map(|_| Slot::default()).collect();
+        let picoseconds = cost((table, slots));
         println!("{{\"pick\":\"{name}\",\"ps\":{picoseconds}}}");
     }
     Ok(())
@@ -47,16 +45,18 @@ fn different(i: u64) -> u64 {
 }
 
 /// The median of many batches, in picoseconds for a pick.
-fn cost(table: Table<Arc<u64>>) -> u128 {
-    let (table, turn) = (ArcSwap::from_pointee(table), AtomicU64::new(7));
+fn cost(table: (Table, Vec<Slot>)) -> u128 {
+    let table = ArcSwap::from_pointee(table);
     let (began, mut batches) = (Instant::now(), Vec::new());
     while began.elapsed() < AT_LEAST {
         let start = Instant::now();
         for _ in 0..BATCH {
-            let table = table.load();
-            let turn = turn.fetch_add(1, Ordering::Relaxed);
-            if let Pick::Slot(i) = pick(&table, turn, 0, None, None, |_| 0) {
-                black_box(Arc::clone(&table.entries[i]));
+            let guard = table.load();
+            let (table, slots) = &**guard;
+            let load = |position: usize| slots[table.slots[position]].load(Ordering::Relaxed);
+            let (r0, r1) = (fastrand::u64(..), fastrand::u64(..));
+            if let Some(position) = pick(table, r0, r1, None, None, load) {
+                black_box(Arc::clone(&slots[table.slots[position]]));
             }
         }
         batches.push(start.elapsed());

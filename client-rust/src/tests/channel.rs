@@ -32,7 +32,7 @@ fn channel(client: &Client) -> Channel {
         connector: Arc::new(Nowhere),
         ..ChannelOptions::default()
     };
-    Channel::with_options(client, "shop/pay", options).expect("a channel")
+    Channel::with_options(client, "muster:///shop/pay", options).expect("a channel")
 }
 
 async fn watching(fake: &Fake, m: &Model) -> (Client, Channel, OpenWatch) {
@@ -97,7 +97,7 @@ async fn channel_follows_its_service() {
     // What is known is used as long as nothing better is.
     client.close().await;
     shows(&channel, &["b.test:80", "c.test:80"]).await;
-    let error = Channel::new(&client, "shop/pay").expect_err("closed");
+    let error = Channel::new(&client, "muster:///shop/pay").expect_err("closed");
     assert_eq!(error.reason(), Reason::Closed);
 }
 

@@ -11,13 +11,16 @@ use http::request::Parts;
 use http::{HeaderValue, Request, Response, Uri, Version};
 use tonic::Status;
 
-use super::call::{Patience, Stage};
-use super::conn::Unsent;
+use crate::event::Event;
+
+use super::call::Patience;
+use super::choice::{Choice, Wish, choose};
+use super::conn::{Conn, Unsent};
 use super::core::{Core, Entry};
 use super::deadline::Budget;
 use super::failure::Failure;
 use super::lane::Place;
-use super::pick::{Pick, Table, pick};
+use super::report::{Sent, Stage};
 use super::request::{Payload, Pump};
 use super::response::Exchange;
 use super::status::{is_connection_lost, is_unprocessed};
@@ -27,7 +30,8 @@ const AGENT: HeaderValue =
 
 /// The attempts of one call, with what was learned from those before.
 pub(crate) struct Attempts<'a> {
-    core: &'a Core,
+    core: &'a Arc<Core>,
+    wish: Wish,
     parts: Parts,
     budget: Option<Budget>,
     patience: Patience,
@@ -41,7 +45,7 @@ pub(crate) struct Attempts<'a> {
 }
 
 /// What became of a request that was sent.
-enum Sent {
+enum Outcome {
     Answered(Box<(Response<RecvStream>, Exchange)>),
     /// The peer has not processed it.
     Unprocessed(Status),
@@ -50,7 +54,7 @@ enum Sent {
 
 impl<'a> Attempts<'a> {
     pub(crate) fn new(
-        core: &'a Core,
+        core: &'a Arc<Core>,
         parts: Parts,
         budget: Option<Budget>,
         patience: Patience,
@@ -58,6 +62,7 @@ impl<'a> Attempts<'a> {
     ) -> Self {
         Self {
             core,
+            wish: Wish::of(&parts.extensions),
             parts,
             budget,
             patience,
@@ -79,27 +84,25 @@ impl<'a> Attempts<'a> {
             Payload::Stream(_) => None,
         };
         match self.send(payload).await? {
-            Sent::Answered(answer) => Ok(*answer),
-            Sent::Failed(status) => Err(status),
-            Sent::Unprocessed(status) => {
+            Outcome::Answered(answer) => Ok(*answer),
+            Outcome::Failed(status) => Err(status),
+            Outcome::Unprocessed(status) => {
                 let Some(bytes) = again else {
                     return Err(status);
                 };
-                self.stage.sent_to(None);
                 match self.send(Payload::Whole(bytes)).await? {
-                    Sent::Answered(answer) => Ok(*answer),
-                    Sent::Unprocessed(status) | Sent::Failed(status) => Err(status),
+                    Outcome::Answered(answer) => Ok(*answer),
+                    Outcome::Unprocessed(status) | Outcome::Failed(status) => Err(status),
                 }
             }
         }
     }
 
     /// Sends to some endpoint and waits for the answer.
-    async fn send(&mut self, payload: Payload) -> Result<Sent, Status> {
+    async fn send(&mut self, payload: Payload) -> Result<Outcome, Status> {
         let end = matches!(&payload, Payload::Whole(bytes) if bytes.is_empty());
         let (place, response, mut stream) = self.open(end).await?;
         let lane = Arc::clone(&place.lane);
-        self.stage.sent_to(Some(&lane.key));
         let id = response.stream_id().as_u32();
         let mut pump = None;
         match payload {
@@ -111,18 +114,24 @@ impl<'a> Attempts<'a> {
             // An error means that the stream is over; the response tells why.
             Payload::Whole(bytes) => drop(stream.send_data(bytes, true)),
         }
-        let exchange = Exchange { place, pump };
-        let error = match response.await {
-            Ok(response) => return Ok(Sent::Answered(Box::new((response, exchange)))),
+        let response = response.await;
+        let sent = self.stage.take();
+        let mut exchange = Exchange::new(place, pump, sent);
+        let error = match response {
+            Ok(response) => {
+                exchange.answered();
+                return Ok(Outcome::Answered(Box::new((response, exchange))));
+            }
             Err(error) => error,
         };
         let status = exchange.failed(&error, self.budget);
+        exchange.ended(status.code());
         let unsent = is_connection_lost(&error) && !lane.wire.was_sent(id);
         if unsent || is_unprocessed(&error) {
             self.refused = Some(lane.id);
-            return Ok(Sent::Unprocessed(status));
+            return Ok(Outcome::Unprocessed(status));
         }
-        Ok(Sent::Failed(status))
+        Ok(Outcome::Failed(status))
     }
 
     /// Opens a stream to some endpoint. `end`: the request has no body.
@@ -131,11 +140,15 @@ impl<'a> Attempts<'a> {
         end: bool,
     ) -> Result<(Arc<Place>, ResponseFuture, SendStream<Bytes>), Status> {
         loop {
-            let (sequence, entry) = self.choose().await?;
-            let lane = &entry.conn.lane;
+            let (sequence, entry, conn) = self.choose().await?;
+            let lane = &conn.lane;
             if let Some(place) = Place::take(lane).await {
-                match entry.conn.send(self.request(&entry), end) {
-                    Ok((response, stream)) => return Ok((Arc::new(place), response, stream)),
+                match conn.send(self.request(&entry), end) {
+                    Ok((response, stream)) => {
+                        let sent = Sent::now(Arc::clone(self.core), Arc::clone(&entry.slot));
+                        self.stage.set(sent);
+                        return Ok((Arc::new(place), response, stream));
+                    }
                     Err(Unsent::Malformed(error)) => {
                         let text = format!("the request cannot be sent over HTTP/2: {error}");
                         return Err(Status::internal(text));
@@ -159,42 +172,28 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The index of the entry not to choose from a table.
-    fn avoid(&self, table: &Table<Entry>) -> Option<usize> {
-        let missed = self
-            .missed
-            .filter(|&(sequence, _)| sequence == table.sequence);
-        let lane = self.refused.or(missed.map(|(_, lane)| lane))?;
-        table
-            .entries
-            .iter()
-            .position(|entry| entry.conn.lane.id == lane)
+    /// The lane not to choose from a table.
+    fn avoid(&self, sequence: u64) -> Option<u64> {
+        let missed = self.missed.filter(|&(table, _)| table == sequence);
+        self.refused.or(missed.map(|(_, lane)| lane))
     }
 
-    /// Waits for an entry to send to. Returns it with the sequence number of its table.
-    async fn choose(&mut self) -> Result<(u64, Entry), Status> {
+    /// Waits for an entry to send to. Returns it with its connection and the sequence number of its
+    /// table.
+    async fn choose(&mut self) -> Result<(u64, Arc<Entry>, Arc<Conn>), Status> {
         loop {
             let (sequence, failure) = {
                 let table = self.core.table.load();
-                let avoid = self.avoid(&table);
-                if table.sequence <= self.used_up {
-                    (table.sequence, None)
+                let sequence = table.sequence;
+                if sequence <= self.used_up {
+                    (sequence, None)
                 } else {
-                    let load = |index: usize| table.entries[index].slot.in_flight();
-                    match pick(
-                        &table,
-                        self.core.next_turn(),
-                        fastrand::u64(..),
-                        None,
-                        avoid,
-                        load,
-                    ) {
-                        Pick::Slot(index) => {
-                            return Ok((table.sequence, table.entries[index].clone()));
-                        }
-                        Pick::Wait => (table.sequence, None),
-                        Pick::Fail(failure) => (table.sequence, Some(failure.to_status())),
-                        Pick::Excluded => (table.sequence, self.excluded(&table.entries[0])),
+                    let avoid = self.avoid(sequence);
+                    match choose(self.core, &table, &self.wish, avoid) {
+                        Choice::Send(entry, conn) => return Ok((sequence, entry, conn)),
+                        Choice::Wait => (sequence, None),
+                        Choice::Fail(failure) => (sequence, Some(failure)),
+                        Choice::Excluded(conn) => (sequence, self.excluded(&conn)),
                     }
                 }
             };
@@ -204,30 +203,38 @@ impl<'a> Attempts<'a> {
 
     /// The only entry is the one to avoid. That is final if it refused this request and is there
     /// to stay; one that was shut is about to leave the table.
-    fn excluded(&self, entry: &Entry) -> Option<Status> {
-        let lane = &entry.conn.lane;
+    fn excluded(&self, conn: &Conn) -> Option<Failure> {
+        let lane = &conn.lane;
         (self.refused.is_some() && lane.gate.is_open()).then(|| {
             let address = lane.key.to_string();
             let cause = "the peer had no room for it";
-            Failure::refused(&self.core.target, &address, cause).to_status()
+            Failure::refused(&self.core.target, &address, cause)
         })
     }
 
     /// Waits for the next table, or fails if there is a failure and no patience left.
-    async fn wait(&mut self, sequence: u64, failure: Option<Status>) -> Result<(), Status> {
+    async fn wait(&mut self, sequence: u64, failure: Option<Failure>) -> Result<(), Status> {
         let next = self.core.newer_than(sequence);
         let Some(failure) = failure else {
             next.await;
             return Ok(());
         };
         let Some(over) = &mut self.patience else {
-            return Err(failure);
+            return Err(self.failed(&failure));
         };
         tokio::select! {
             biased;
             () = next => Ok(()),
-            () = over => Err(failure),
+            () = over => Err(self.failed(&failure)),
         }
+    }
+
+    fn failed(&self, failure: &Failure) -> Status {
+        self.core.observe(&Event::PickFailed {
+            service: &self.core.target,
+            result: failure.reason().as_str(),
+        });
+        failure.to_status()
     }
 
     /// The head of the request for this endpoint.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tonic::body::Body;
 use super::attempt::Attempts;
 use super::core::Core;
 use super::deadline::Deadline;
-use super::endpoint::EndpointKey;
+use super::report::Stage;
 use super::request::read_ahead;
 use super::response::{ResponseBody, passed, tidy};
 
@@ -34,26 +34,9 @@ impl WaitForReady {
     }
 }
 
-/// Where a call is, for the message of a deadline.
-#[derive(Default)]
-pub(crate) struct Stage(Mutex<Option<EndpointKey>>);
-
-impl Stage {
-    pub(crate) fn sent_to(&self, key: Option<&EndpointKey>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = key.cloned();
-    }
-
-    fn describe(&self, target: &str) -> String {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            None => format!("waiting for an endpoint of {target}"),
-            Some(key) => format!("{key} had not answered"),
-        }
-    }
-}
-
 /// Sends a request and returns when its response headers are there.
 pub(crate) async fn call(
-    core: &Core,
+    core: &Arc<Core>,
     request: Request<Body>,
 ) -> Result<Response<ResponseBody>, Status> {
     let (parts, body) = request.into_parts();
@@ -69,7 +52,7 @@ pub(crate) async fn call(
         }
         Some(mut deadline) => {
             let (response, exchange) = within(&mut deadline, attempts.run(payload), || {
-                stage.describe(&core.target)
+                stage.passed(&core.target)
             })
             .await?;
             (response, exchange, Some(deadline))
@@ -77,7 +60,7 @@ pub(crate) async fn call(
     };
     let (mut head, stream) = response.into_parts();
     tidy(&mut head.headers, budget);
-    let body = ResponseBody::new(stream, exchange, deadline);
+    let body = ResponseBody::new(&head, stream, exchange, deadline);
     Ok(Response::from_parts(head, body))
 }
 

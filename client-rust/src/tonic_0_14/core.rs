@@ -1,33 +1,79 @@
 //! What a channel, its calls and its owner task share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use http::uri::{Authority, Scheme};
+use muster_rules::outcome::Outcome;
+use muster_rules::pick;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::event::Event;
+use crate::telemetry::Telemetry;
 
 use super::conn::Conn;
+use super::failure::Failure;
 use super::lane::until;
-use super::pick::{Mode, Table};
+use super::planning::Planning;
 use super::slot::Slot;
 
-/// A connection that requests may be sent on, with what their headers need.
-#[derive(Clone)]
+/// What a channel can do with a request that comes in now.
+#[derive(Debug)]
+pub(crate) enum Mode {
+    /// There are slots to choose from.
+    Serve(pick::Table),
+    /// There are none yet, but soon there will be, or it will be known why not.
+    Wait,
+    /// There are none.
+    Fail(Failure),
+}
+
+/// A slot of the plan, with what the headers of its requests need.
 pub(crate) struct Entry {
-    pub(crate) conn: Arc<Conn>,
     pub(crate) slot: Arc<Slot>,
+    /// Its connection, if that takes requests.
+    pub(crate) conn: Option<Arc<Conn>>,
     pub(crate) scheme: Scheme,
     pub(crate) authority: Authority,
 }
+
+/// What requests are spread over at one moment. Immutable, but for the loads of its slots.
+pub(crate) struct Table {
+    /// Rises with every table of a channel.
+    pub(crate) sequence: u64,
+    pub(crate) mode: Mode,
+    /// The slots of the plan, in its order.
+    pub(crate) entries: Vec<Arc<Entry>>,
+    pub(crate) planning: Arc<Planning>,
+}
+
+impl Table {
+    /// A table without slots. `mode` says what that means.
+    pub(crate) fn empty(sequence: u64, mode: Mode) -> Self {
+        Self {
+            sequence,
+            mode,
+            entries: Vec::new(),
+            planning: Arc::default(),
+        }
+    }
+}
+
+/// What the end of a request said about its slot.
+pub(crate) type Report = (Arc<Slot>, Outcome);
+
+/// Reports that wait for the owner. Beyond it they are dropped: failures come in numbers, so that
+/// the next ones tell the same.
+pub(crate) const REPORTS: usize = 1_024;
 
 /// The shared part of a channel. The owner task alone writes `table`, `slots` and `applied`.
 pub(crate) struct Core {
     /// The name in messages: `namespace/service`.
     pub(crate) target: Arc<str>,
     /// Loaded once per pick, and never held across an await.
-    pub(crate) table: ArcSwap<Table<Entry>>,
+    pub(crate) table: ArcSwap<Table>,
     pub(crate) slots: ArcSwap<Vec<Arc<Slot>>>,
     /// Every new table is announced here.
     pub(crate) changed: Notify,
@@ -37,11 +83,19 @@ pub(crate) struct Core {
     pub(crate) applied: watch::Sender<u64>,
     /// Where timers and tasks of calls live, whoever polls the calls.
     pub(crate) runtime: Handle,
-    turn: AtomicU64,
+    /// Whether a request ever had a key, so that plans need rings.
+    pub(crate) hashed: AtomicBool,
+    reports: mpsc::Sender<Report>,
+    telemetry: Arc<Telemetry>,
 }
 
 impl Core {
-    pub(crate) fn new(target: &str, runtime: Handle) -> Self {
+    pub(crate) fn new(
+        target: &str,
+        runtime: Handle,
+        telemetry: Arc<Telemetry>,
+        reports: mpsc::Sender<Report>,
+    ) -> Self {
         Self {
             target: target.into(),
             table: ArcSwap::from_pointee(Table::empty(1, Mode::Wait)),
@@ -50,18 +104,14 @@ impl Core {
             dirty: Arc::default(),
             applied: watch::Sender::new(0),
             runtime,
-            // Clients that start together must not start with the same endpoint.
-            turn: AtomicU64::new(fastrand::u64(..)),
+            hashed: AtomicBool::new(false),
+            reports,
+            telemetry,
         }
     }
 
-    /// The number of the next pick.
-    pub(crate) fn next_turn(&self) -> u64 {
-        self.turn.fetch_add(1, Ordering::Relaxed)
-    }
-
     /// Publishes a table and wakes all who wait for one.
-    pub(crate) fn publish(&self, table: Table<Entry>) {
+    pub(crate) fn publish(&self, table: Table) {
         self.table.store(Arc::new(table));
         self.changed.notify_waiters();
     }
@@ -69,5 +119,21 @@ impl Core {
     /// Returns once there is a table after the one with this sequence number.
     pub(crate) async fn newer_than(&self, sequence: u64) {
         until(&self.changed, || self.table.load().sequence > sequence).await;
+    }
+
+    /// Takes what the end of a request says about its slot.
+    pub(crate) fn report(&self, slot: &Arc<Slot>, outcome: Outcome) {
+        match outcome {
+            Outcome::Ignored => return,
+            // Most requests end well at a slot of which nothing else is known.
+            Outcome::Success if !slot.troubled.load(Ordering::Relaxed) => return,
+            _ => slot.troubled.store(true, Ordering::Relaxed),
+        }
+        let _ = self.reports.try_send((Arc::clone(slot), outcome));
+    }
+
+    /// Tells of something that happened. No lock may be held that a method of the client takes.
+    pub(crate) fn observe(&self, event: &Event<'_>) {
+        self.telemetry.observe(event);
     }
 }

@@ -1,10 +1,13 @@
 //! What a channel can dial, and the sets of it that it is given.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use muster_rules::slot_key::SlotKey;
+
 use crate::error::Reason;
+use crate::kinds::{Health, Lifecycle, Position};
+use crate::policy::TrafficPolicy;
 
 /// How requests travel to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +17,19 @@ pub enum Protocol {
     H2c,
     /// HTTP/2 over TLS.
     H2Tls,
+    /// The same, and the peer asks for a certificate of the client.
+    H2MutualTls,
+}
+
+impl Protocol {
+    /// Its name in keys of slots.
+    fn security(self) -> &'static str {
+        match self {
+            Self::H2c => "PLAINTEXT",
+            Self::H2Tls => "TLS",
+            Self::H2MutualTls => "MUTUAL_TLS",
+        }
+    }
 }
 
 /// The identity of a connection: two endpoints with equal keys share one.
@@ -24,10 +40,12 @@ pub enum Protocol {
 pub struct EndpointKey {
     /// Plaintext or TLS.
     pub protocol: Protocol,
-    /// What to dial: `host:port`, with an IPv6 address in brackets.
+    /// What to dial: `host:port`, with an IPv6 address in brackets. Empty: there is nothing to dial.
     pub address: Arc<str>,
     /// The name wanted in the endpoint's certificate. `None`: the channel's authority.
     pub server_name: Option<Arc<str>>,
+    /// The `:authority` of requests. `None`: the server name, else the channel's authority.
+    pub authority: Option<Arc<str>>,
 }
 
 impl EndpointKey {
@@ -38,6 +56,22 @@ impl EndpointKey {
             protocol: Protocol::H2c,
             address: address.into(),
             server_name: None,
+            authority: None,
+        }
+    }
+
+    /// The key by which rules know it, in a channel of this authority.
+    pub(crate) fn slot<'a>(&'a self, authority: &'a str) -> SlotKey<'a> {
+        if self.address.is_empty() {
+            return SlotKey::default();
+        }
+        let server_name = self.server_name.as_deref().unwrap_or(authority);
+        SlotKey {
+            protocol: "GRPC",
+            address: &self.address,
+            server_name,
+            security: self.protocol.security(),
+            authority: self.authority.as_deref().unwrap_or(server_name),
         }
     }
 }
@@ -52,19 +86,29 @@ impl fmt::Display for EndpointKey {
     }
 }
 
-/// One endpoint of the set that a channel spreads its requests over.
+/// An instance of the target, with the endpoint to dial. [`Endpoint::plaintext`] has defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// What to dial.
     pub key: EndpointKey,
+    /// The id of the instance, for pins and explanations. Default: the address.
+    pub instance: Arc<str>,
     /// The share of new requests relative to the others. 0: no new requests; a connection that
     /// exists is kept and its streams finish.
     pub weight: u32,
-    /// The revision that created the lease of the instance. A change of it means another process:
-    /// what was learned about the last one, such as its backoff, is void.
-    pub create_revision: u64,
-    /// The `:authority` of requests. `None`: the key's server name, else the channel's authority.
-    pub authority: Option<Arc<str>>,
+    /// What the instance is doing with its life. Default: it serves.
+    pub lifecycle: Lifecycle,
+    /// How well it does. Default: healthy.
+    pub health: Health,
+    /// Its version; empty if unknown.
+    pub version: Arc<str>,
+    /// Its region; empty if unknown.
+    pub region: Arc<str>,
+    /// Its zone; empty if unknown.
+    pub zone: Arc<str>,
+    /// Rises when the instance is registered anew. A change of it means another process: what was
+    /// learned about the last one, such as its backoff, is void.
+    pub generation: u64,
 }
 
 impl Endpoint {
@@ -73,9 +117,14 @@ impl Endpoint {
     pub fn plaintext(address: &str, weight: u32) -> Self {
         Self {
             key: EndpointKey::plaintext(address),
+            instance: address.into(),
             weight,
-            create_revision: 0,
-            authority: None,
+            lifecycle: Lifecycle::Serving,
+            health: Health::Healthy,
+            version: Arc::default(),
+            region: Arc::default(),
+            zone: Arc::default(),
+            generation: 0,
         }
     }
 }
@@ -101,6 +150,10 @@ pub struct EndpointSet {
     pub generation: u64,
     /// In any order. Entries with equal keys are merged: weights add up.
     pub endpoints: Vec<Endpoint>,
+    /// Where in the registry's history this is, for messages. Default: nowhere.
+    pub position: Position,
+    /// How to spread requests over them. Default: everything as operators would leave it.
+    pub policy: TrafficPolicy,
     /// Why the set is empty, if it is and if that is known.
     pub absence: Option<Absence>,
 }
@@ -118,6 +171,8 @@ impl EndpointSet {
         Self {
             generation,
             endpoints,
+            position: Position::default(),
+            policy: TrafficPolicy::default(),
             absence: None,
         }
     }
@@ -126,70 +181,5 @@ impl EndpointSet {
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.generation > 0
-    }
-}
-
-/// What one connection stands for, once endpoints with equal keys are merged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Merged {
-    pub(crate) weight: u64,
-    pub(crate) create_revision: u64,
-    pub(crate) authority: Option<Arc<str>>,
-}
-
-/// Joins endpoints with equal keys: weights add up, the latest revision and its authority win.
-pub(crate) fn merge(endpoints: &[Endpoint]) -> BTreeMap<EndpointKey, Merged> {
-    let mut merged: BTreeMap<EndpointKey, Merged> = BTreeMap::new();
-    for endpoint in endpoints {
-        let one = Merged {
-            weight: u64::from(endpoint.weight),
-            create_revision: endpoint.create_revision,
-            authority: endpoint.authority.clone(),
-        };
-        match merged.get_mut(&endpoint.key) {
-            None => drop(merged.insert(endpoint.key.clone(), one)),
-            Some(all) => {
-                all.weight += one.weight;
-                // Of two equal revisions the lesser authority wins, so that the order of the set
-                // means nothing.
-                if (one.create_revision, &all.authority) > (all.create_revision, &one.authority) {
-                    all.create_revision = one.create_revision;
-                    all.authority = one.authority;
-                }
-            }
-        }
-    }
-    merged
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn arbitrary_endpoint() -> impl Strategy<Value = Endpoint> {
-        (0..4u8, 0..3u32, 0..3u64, 0..3u8).prop_map(|(port, weight, revision, authority)| {
-            let mut endpoint = Endpoint::plaintext(&format!("a:{port}"), weight);
-            endpoint.create_revision = revision;
-            endpoint.authority = (authority > 0).then(|| format!("n{authority}").into());
-            endpoint
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn merging_keeps_all_weight_and_ignores_order(
-            mut endpoints in proptest::collection::vec(arbitrary_endpoint(), 0..12),
-            turn in 0..12usize,
-        ) {
-            let merged = merge(&endpoints);
-            let total: u64 = endpoints.iter().map(|e| u64::from(e.weight)).sum();
-            prop_assert_eq!(merged.values().map(|m| m.weight).sum::<u64>(), total);
-            if !endpoints.is_empty() {
-                let by = turn % endpoints.len();
-                endpoints.rotate_left(by);
-            }
-            prop_assert_eq!(merge(&endpoints), merged);
-        }
     }
 }

@@ -36,9 +36,18 @@ impl Failure {
         }
     }
 
+    /// There are instances, but none that takes requests, or the one that was asked for does not.
+    pub(crate) fn none_serves(text: String) -> Self {
+        Self::unavailable(Reason::NoInstances, text)
+    }
+
+    /// The instance that was asked for is not there.
+    pub(crate) fn no_instance(text: String) -> Self {
+        Self::unavailable(Reason::InstanceUnknown, text)
+    }
+
     /// There are endpoints, but none that a request could be sent to.
-    pub(crate) fn no_ready_endpoint(target: &str, cause: &str) -> Self {
-        let text = format!("no endpoint of {target} is ready: {cause}");
+    pub(crate) fn no_ready_endpoint(text: String) -> Self {
         Self::unavailable(Reason::NoReadyEndpoint, text)
     }
 
@@ -76,9 +85,24 @@ impl Failure {
         }
     }
 
+    /// The cause for machines.
+    pub(crate) fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The cause in words.
+    pub(crate) fn message(&self) -> &str {
+        &self.text
+    }
+
+    /// The cause in words, with the reason.
+    pub(crate) fn text(&self) -> String {
+        format!("{} [{}]", self.text, self.reason)
+    }
+
     /// The status that a call ends with.
     pub(crate) fn to_status(&self) -> Status {
-        let message = format!("{} [{}]", self.text, self.reason);
+        let message = self.text();
         let details = status_details(self.code, &message, self.reason.as_str());
         Status::with_details(self.code, message, details)
     }

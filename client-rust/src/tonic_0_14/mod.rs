@@ -30,31 +30,36 @@
 //! - `grpc-timeout` bounds the whole call, the body included, and ends it as DEADLINE_EXCEEDED.
 //! - [`Channel::applied`] tells which set of endpoints no request goes beyond any more.
 //!
-//! How it works, in the order of a request: `channel` → `call` → `attempt` → `pick` over the
-//! table that `owner` publishes → `conn` (one connection, opened by the `slot` task as `state` decides) →
-//! `request` and `response` bodies.
+//! How it works, in the order of a request: `channel` → `call` → `attempt` → `choice`
+//! over the table that `owner` publishes of its `planning` → `conn` (one connection, opened by the
+//! `slot` task) → `request` and `response` bodies → `report`, by which the owner ejects endpoints
+//! whose requests fail. What is decided is decided by the rules of `docs/client-spec.md`.
 
 mod attempt;
 mod call;
 mod channel;
+mod choice;
 mod conn;
 mod connect;
 mod core;
 mod deadline;
+mod ejections;
 mod endpoint;
+mod explain;
 mod failure;
 mod frames;
 mod gate;
 mod lane;
+mod messages;
 mod owner;
-mod pick;
+mod planning;
 mod quota;
+mod report;
 mod request;
 mod response;
 #[cfg(feature = "tonic-0_14-serve")]
 mod serve;
 mod slot;
-mod state;
 mod status;
 mod subscription;
 #[cfg(feature = "tls-ring")]
@@ -64,11 +69,13 @@ mod wire;
 
 pub use call::WaitForReady;
 pub use channel::{CallFuture, Channel, ChannelOptions, EndpointStatus};
+pub use choice::{HashKey, PinnedInstance};
 pub use connect::{Connecting, Connector, Io, Stream, Tcp};
 pub use endpoint::{Absence, Endpoint, EndpointKey, EndpointSet, Protocol};
+pub use explain::{InstanceExplanation, PickExplanation};
+pub use muster_rules::connection::Phase;
 pub use response::ResponseBody;
 #[cfg(feature = "tonic-0_14-serve")]
 pub use serve::serve;
-pub use state::Phase;
 #[cfg(feature = "tls-ring")]
 pub use tls::Tls;

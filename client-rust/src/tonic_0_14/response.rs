@@ -7,13 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode, response};
 use http_body::{Body, Frame};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::deadline::{Budget, Deadline};
 use super::failure::Failure;
 use super::lane::Place;
+use super::report::{Sent, code_of, code_of_http};
 use super::request::Pump;
 use super::status;
 
@@ -21,10 +22,28 @@ use super::status;
 pub(crate) struct Exchange {
     pub(crate) place: Arc<Place>,
     /// Sends the rest of a streaming request.
-    pub(crate) pump: Option<Pump>,
+    pump: Option<Pump>,
+    /// Until the end is known.
+    sent: Option<Sent>,
 }
 
 impl Exchange {
+    pub(crate) fn new(place: Arc<Place>, pump: Option<Pump>, sent: Option<Sent>) -> Self {
+        Self { place, pump, sent }
+    }
+
+    /// Response headers have come.
+    pub(crate) fn answered(&mut self) {
+        self.sent = self.sent.take().map(Sent::answered);
+    }
+
+    /// The call has ended with this code.
+    pub(crate) fn ended(&mut self, code: Code) {
+        if let Some(sent) = self.sent.take() {
+            sent.ended(code);
+        }
+    }
+
     /// The status of a call whose stream failed.
     pub(crate) fn failed(&self, error: &h2::Error, budget: Option<Budget>) -> Status {
         if let Some(status) = self.pump.as_ref().and_then(Pump::error) {
@@ -66,18 +85,32 @@ struct Open {
     stream: RecvStream,
     exchange: Exchange,
     deadline: Option<Deadline>,
+    /// How the headers said that the call ends, if they did.
+    ends: Option<Code>,
 }
 
 impl ResponseBody {
-    pub(crate) fn new(stream: RecvStream, exchange: Exchange, deadline: Option<Deadline>) -> Self {
+    pub(crate) fn new(
+        head: &response::Parts,
+        stream: RecvStream,
+        mut exchange: Exchange,
+        deadline: Option<Deadline>,
+    ) -> Self {
+        let code = code_of(&head.headers);
         // Headers with the end of the stream: nothing will follow.
         if stream.is_end_stream() {
+            exchange.ended(code.unwrap_or_else(|| code_of_http(head.status)));
             return Self { open: None };
         }
         let open = Some(Open {
             stream,
             exchange,
             deadline,
+            ends: if head.status == StatusCode::OK {
+                code
+            } else {
+                Some(code_of_http(head.status))
+            },
         });
         Self { open }
     }
@@ -117,12 +150,31 @@ impl Open {
             }));
         }
         Poll::Ready(match ready!(self.stream.poll_trailers(cx)) {
-            Ok(trailers) => trailers.map(|mut trailers| {
+            Ok(Some(mut trailers)) => {
                 tidy(&mut trailers, self.budget());
-                Ok(Frame::trailers(trailers))
-            }),
+                Some(Ok(Frame::trailers(trailers)))
+            }
+            Ok(None) if self.ends.is_none() => Some(Err(self.no_trailers())),
+            Ok(None) => None,
             Err(error) => Some(Err(self.exchange.failed(&error, self.budget()))),
         })
+    }
+
+    /// The peer ended its answer without saying how the call ended.
+    fn no_trailers(&self) -> Status {
+        let key = &self.exchange.place.lane.key;
+        Status::internal(format!("{key} ended its answer without trailers"))
+    }
+
+    /// The code that this frame ends the call with, if it is the last.
+    fn end(&self, frame: Option<&Result<Frame<Bytes>, Status>>) -> Option<Code> {
+        match frame {
+            None => Some(self.ends.unwrap_or(Code::Unknown)),
+            Some(Err(status)) => Some(status.code()),
+            Some(Ok(frame)) => frame
+                .trailers_ref()
+                .map(|trailers| code_of(trailers).or(self.ends).unwrap_or(Code::Unknown)),
+        }
     }
 }
 
@@ -138,7 +190,8 @@ impl Body for ResponseBody {
             return Poll::Ready(None);
         };
         let frame = ready!(open.poll_frame(cx));
-        if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
+        if let Some(code) = open.end(frame.as_ref()) {
+            open.exchange.ended(code);
             self.open = None;
         }
         Poll::Ready(frame)

@@ -2,46 +2,81 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use muster_rules::connection::{Action, Connection, Event, Phase, connect};
+use muster_rules::usable::Reach;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 
 use super::conn::{self, Conn, Driver, Origin};
-use super::endpoint::{EndpointKey, Merged};
+use super::endpoint::EndpointKey;
 use super::lane::Lane;
-use super::state::{Action, Event, Phase, State, connection};
+use super::planning::Planned;
 
 /// What its owner wants of an endpoint's task. Dropping the sender removes the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Orders {
     pub(crate) wanted: bool,
-    pub(crate) create_revision: u64,
+    pub(crate) generation: u64,
+}
+
+impl From<&Planned> for Orders {
+    fn from(planned: &Planned) -> Self {
+        Self {
+            wanted: planned.connect,
+            generation: planned.generation,
+        }
+    }
 }
 
 /// An endpoint, as its task and the table's owner see it.
 pub(crate) struct Slot {
     pub(crate) key: EndpointKey,
     pub(crate) in_flight: Arc<AtomicU64>,
+    /// Whether the owner remembers anything against it, so that successes matter.
+    pub(crate) troubled: AtomicBool,
     facts: Mutex<Facts>,
 }
 
 /// What changes about a slot.
 pub(crate) struct Facts {
     pub(crate) weight: u64,
-    pub(crate) authority: Option<Arc<str>>,
     pub(crate) phase: Phase,
     /// Failures in a row.
     pub(crate) failures: u32,
+    /// When the last attempt failed, in milliseconds of the channel.
+    pub(crate) failed_ms: i64,
+    /// How many attempts failed, and how many connections were opened, ever.
+    pub(crate) attempts: Attempts,
     /// Why it is not connected, or was not the last time.
     pub(crate) error: Option<Arc<str>>,
     conn: Option<Arc<Conn>>,
 }
 
+/// What came of attempts to connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Attempts {
+    pub(crate) failed: u64,
+    pub(crate) opened: u64,
+}
+
 impl Facts {
+    /// What the connection can do for requests. One that is ready but not open was lost a moment
+    /// ago: its task is about to decide.
+    pub(crate) fn reach(&self) -> Reach {
+        if self.open().is_some() {
+            return Reach::Ready;
+        }
+        match self.phase {
+            Phase::Backoff => Reach::Away,
+            Phase::Idle | Phase::Connecting | Phase::Ready => Reach::Coming,
+        }
+    }
+
     /// The connection, if it takes requests.
     pub(crate) fn open(&self) -> Option<&Arc<Conn>> {
         self.conn.as_ref().filter(|conn| conn.lane.gate.is_open())
@@ -49,15 +84,17 @@ impl Facts {
 }
 
 impl Slot {
-    pub(crate) fn new(key: EndpointKey, merged: &Merged) -> Self {
+    pub(crate) fn new(planned: &Planned) -> Self {
         Self {
-            key,
+            key: planned.key.clone(),
             in_flight: Arc::default(),
+            troubled: AtomicBool::new(false),
             facts: Mutex::new(Facts {
-                weight: merged.weight,
-                authority: merged.authority.clone(),
+                weight: planned.weight,
                 phase: Phase::Idle,
                 failures: 0,
+                failed_ms: 0,
+                attempts: Attempts::default(),
                 error: None,
                 conn: None,
             }),
@@ -74,19 +111,24 @@ impl Slot {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over a weight and an authority. Returns the lane if it was shut thereby.
-    pub(crate) fn update(&self, merged: &Merged) -> Option<Arc<Lane>> {
+    /// Takes over what is planned. Returns the lane if it was shut thereby.
+    pub(crate) fn update(&self, planned: &Planned) -> Option<Arc<Lane>> {
         let mut facts = self.facts();
-        facts.weight = merged.weight;
-        facts.authority.clone_from(&merged.authority);
+        facts.weight = planned.weight;
         let lane = Arc::clone(&facts.conn.as_ref()?.lane);
         drop(facts);
-        if merged.weight > 0 {
+        if planned.connect {
             lane.gate.resume();
             return None;
         }
         lane.pause();
         Some(lane)
+    }
+
+    /// Why it is not connected, or was not the last time.
+    pub(crate) fn cause(&self) -> String {
+        let facts = self.facts();
+        facts.error.as_deref().unwrap_or("not tried yet").to_owned()
     }
 
     /// Lets nobody choose this slot any more. Returns the lane if it was shut thereby.
@@ -141,10 +183,10 @@ pub(crate) struct Task {
     /// Tells the table's owner that its table is old.
     dirty: Arc<Notify>,
     connect_timeout: Duration,
-    state: State,
-    /// The time from which the state's milliseconds count.
+    state: Connection,
+    /// The time from which the channel's milliseconds count.
     epoch: Instant,
-    revision: u64,
+    generation: u64,
     pending: Pending,
     /// The lane in use.
     lane: Option<Arc<Lane>>,
@@ -157,15 +199,16 @@ impl Task {
         origin: Origin,
         dirty: Arc<Notify>,
         connect_timeout: Duration,
+        epoch: Instant,
     ) -> Self {
         Self {
             slot,
             origin,
             dirty,
             connect_timeout,
-            state: State::NEW,
-            epoch: Instant::now(),
-            revision: 0,
+            state: Connection::default(),
+            epoch,
+            generation: 0,
             pending: Pending::Nothing,
             lane: None,
             drivers: JoinSet::new(),
@@ -174,17 +217,14 @@ impl Task {
 
     /// Keeps the slot as ordered until it is removed, then until its last stream has ended.
     pub(crate) async fn run(mut self, mut orders: watch::Receiver<Orders>) {
-        self.revision = orders.borrow().create_revision;
+        self.generation = orders.borrow().generation;
         self.ordered(*orders.borrow_and_update());
         while let Some(happened) = self.wait(&mut orders).await {
             match happened {
                 Happened::Orders => self.ordered(*orders.borrow_and_update()),
                 Happened::Lost => self.lost(),
                 Happened::Opened(opened) => self.opened(*opened),
-                Happened::Failed(cause) => {
-                    self.slot.facts().error = Some(cause.into());
-                    self.step(Event::Failed);
-                }
+                Happened::Failed(cause) => self.failed(cause),
                 Happened::Elapsed => self.step(Event::Elapsed),
             }
         }
@@ -223,16 +263,28 @@ impl Task {
                 Event::Unwanted
             });
         }
-        if orders.create_revision != self.revision {
-            self.revision = orders.create_revision;
+        if orders.generation > self.generation {
+            self.generation = orders.generation;
             self.step(Event::Renewed);
         }
+    }
+
+    fn failed(&mut self, cause: String) {
+        let mut facts = self.slot.facts();
+        facts.error = Some(cause.into());
+        facts.failed_ms = millis(self.epoch);
+        facts.attempts.failed += 1;
+        drop(facts);
+        self.step(Event::Failed);
     }
 
     fn opened(&mut self, (conn, driver): (Conn, Driver)) {
         self.drivers.spawn(driver);
         self.lane = Some(Arc::clone(&conn.lane));
-        self.slot.facts().conn = Some(Arc::new(conn));
+        let mut facts = self.slot.facts();
+        facts.conn = Some(Arc::new(conn));
+        facts.attempts.opened += 1;
+        drop(facts);
         self.step(Event::Opened);
     }
 
@@ -242,15 +294,15 @@ impl Task {
         let mut facts = self.slot.facts();
         facts.conn = None;
         facts.error = Some(format!("connection lost: {cause}").into());
+        facts.failed_ms = millis(self.epoch);
         drop(facts);
         self.step(Event::Lost);
     }
 
     /// Decides what follows on an event, does it, and lets the table's owner know.
     fn step(&mut self, event: Event) {
-        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
         let action;
-        (self.state, action) = connection(self.state, event, now, fastrand::u64(..));
+        (self.state, action) = connect(self.state, event, millis(self.epoch), fastrand::u64(..));
         match action {
             Action::None => {}
             Action::Abandon => self.pending = Pending::Nothing,
@@ -258,8 +310,8 @@ impl Task {
                 let attempt = conn::open(self.origin.clone(), self.connect_timeout);
                 self.pending = Pending::Attempt(Box::pin(attempt));
             }
-            Action::Sleep(ms) => {
-                let sleep = tokio::time::sleep(Duration::from_millis(ms));
+            Action::Wait(ms) => {
+                let sleep = tokio::time::sleep(Duration::from_millis(ms.unsigned_abs()));
                 self.pending = Pending::Delay(Box::pin(sleep));
             }
         }
@@ -269,4 +321,9 @@ impl Task {
         drop(facts);
         self.dirty.notify_one();
     }
+}
+
+/// The milliseconds since `epoch`.
+pub(crate) fn millis(epoch: Instant) -> i64 {
+    i64::try_from(epoch.elapsed().as_millis()).unwrap_or(i64::MAX)
 }

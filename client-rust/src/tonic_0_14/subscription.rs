@@ -3,27 +3,24 @@
 
 use std::sync::Arc;
 
+use muster_rules::target::Target;
 use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::error::{Error, Reason};
 use crate::instance::{self, Instance, ServiceName};
-use crate::kinds::{self, Health, Lifecycle, Security};
-use crate::messages;
+use crate::kinds::{self, Security};
 use crate::selector::Selector;
 use crate::subscription::Subscription;
 use crate::view::View;
 
-use super::channel::{Channel, ChannelOptions};
+use super::channel::{Channel, ChannelOptions, Who};
 use super::endpoint::{Absence, Endpoint, EndpointKey, EndpointSet, Protocol};
-
-/// Below this share of healthy instances, health is taken for a mistake and ignored: the healthy
-/// ones could not carry the load of all.
-const PANIC_PERCENT: usize = 50;
+use super::messages;
 
 impl Channel {
-    /// Makes a channel to the instances of a service, `namespace/service` or
-    /// `muster:///namespace/service`, with default options.
+    /// Makes a channel to the instances of a service, `muster:///namespace/service`, with default
+    /// options. `?endpoint=NAME` chooses one of several endpoints.
     ///
     /// The channel outlives neither its client's tasks nor their knowledge: when the client is
     /// closed, the last known instances stay in use.
@@ -44,13 +41,18 @@ impl Channel {
         target: &str,
         options: ChannelOptions,
     ) -> Result<Self, Error> {
-        let service = service(target)?;
+        let (service, named) = parsed(target)?;
+        let endpoint = options.endpoint.clone().or(named);
         let selector = Selector::service(&service.namespace, &service.service);
         let subscription = client.subscribe(selector)?;
         let sets = watch::Sender::new(Arc::new(EndpointSet::unknown()));
-        let endpoint = options.endpoint.clone();
+        let who = Who {
+            locality: client.locality().clone(),
+            client_id: client.id(),
+            telemetry: Arc::clone(&client.shared().config.telemetry),
+        };
         let name = service.to_string();
-        let channel = Self::from_source(&name, sets.subscribe(), options)?;
+        let channel = Self::open(&name, sets.subscribe(), options, who)?;
         let feeder = Feeder {
             subscription,
             service,
@@ -65,25 +67,15 @@ impl Channel {
     }
 }
 
-/// The service that a target names.
-fn service(target: &str) -> Result<ServiceName, Error> {
-    let path = target.strip_prefix("muster:///").unwrap_or(target);
-    match path.split_once('/') {
-        Some((namespace, service))
-            if !namespace.is_empty() && !service.is_empty() && !service.contains('/') =>
-        {
-            Ok(ServiceName::new(namespace, service))
-        }
-        _ => Err(Error::new(
-            Reason::InvalidArgument,
-            messages::invalid(
-                "channel",
-                "target",
-                target,
-                "use namespace/service or muster:///namespace/service",
-            ),
-        )),
-    }
+/// The service that a target names, and the endpoint if it names one.
+pub(crate) fn parsed(target: &str) -> Result<(ServiceName, Option<String>), Error> {
+    let parsed = Target::parse(target).map_err(|problem| {
+        let text = messages::target(target, &problem);
+        Error::new(Reason::InvalidArgument, text)
+    })?;
+    let service = ServiceName::new(parsed.namespace, parsed.service);
+    let endpoint = (!parsed.endpoint.is_empty()).then_some(parsed.endpoint);
+    Ok((service, endpoint))
 }
 
 /// Keeps a channel's set of endpoints as its subscription's view has it. Ends with the channel or
@@ -134,8 +126,8 @@ impl Feeder {
         }
         let set = EndpointSet {
             generation: 1,
-            endpoints: Vec::new(),
             absence: Some(absence(error)),
+            ..EndpointSet::default()
         };
         self.sets.send_replace(Arc::new(set));
     }
@@ -148,45 +140,24 @@ fn absence(error: &Error) -> Absence {
     }
 }
 
-/// The endpoints of a service's instances in a view. Those that take no new requests have weight 0.
-fn set(view: &View, service: &ServiceName, name: Option<&str>, generation: u64) -> EndpointSet {
+/// The instances of a service in a view, with the endpoints to dial.
+pub(crate) fn set(
+    view: &View,
+    service: &ServiceName,
+    name: Option<&str>,
+    generation: u64,
+) -> EndpointSet {
     let instances = view.instances_of(service);
-    let mut set = EndpointSet::new(generation, endpoints(instances, name));
+    let endpoints = instances.iter().map(|i| endpoint(i, name)).collect();
+    let mut set = EndpointSet::new(generation, endpoints);
+    set.position = view.position();
+    if let Some(policy) = view.service(service).and_then(|s| s.policy.clone()) {
+        set.policy = policy;
+    }
     if set.endpoints.is_empty() {
-        set.absence = view.why(service).as_ref().map(absence).or_else(|| {
-            let why = match name {
-                Some(name) => format!("none of {} has a gRPC endpoint {name:?}", instances.len()),
-                None => format!("none of {} has a gRPC endpoint", instances.len()),
-            };
-            Some(Absence {
-                reason: Reason::NoInstances,
-                text: messages::no_instances(&service.to_string(), &why),
-            })
-        });
+        set.absence = view.why(service).as_ref().map(absence);
     }
     set
-}
-
-fn endpoints(instances: &[Arc<Instance>], name: Option<&str>) -> Vec<Endpoint> {
-    let serving = instances.iter().filter(|instance| serves(instance));
-    let healthy = serving.clone().filter(|instance| is_healthy(instance));
-    let panic = healthy.count() * 100 < serving.count() * PANIC_PERCENT;
-    instances
-        .iter()
-        .filter_map(|instance| {
-            let taken = serves(instance) && (panic || is_healthy(instance));
-            let weight = if taken { instance.weight } else { 0 };
-            Some(dialled(chosen(instance, name)?, instance, weight))
-        })
-        .collect()
-}
-
-fn serves(instance: &Instance) -> bool {
-    instance.lifecycle == Lifecycle::Serving && instance.weight > 0
-}
-
-fn is_healthy(instance: &Instance) -> bool {
-    instance.health != Health::Unhealthy
 }
 
 /// The endpoint to dial of an instance's.
@@ -201,19 +172,31 @@ fn chosen<'a>(instance: &'a Instance, name: Option<&str>) -> Option<&'a instance
     }
 }
 
-fn dialled(endpoint: &instance::Endpoint, instance: &Instance, weight: u32) -> Endpoint {
-    let named = |text: &str| (!text.is_empty()).then(|| text.into());
+fn endpoint(instance: &Instance, name: Option<&str>) -> Endpoint {
+    let key = chosen(instance, name).map_or_else(|| EndpointKey::plaintext(""), key);
     Endpoint {
-        key: EndpointKey {
-            protocol: match endpoint.security {
-                Security::Tls | Security::MutualTls => Protocol::H2Tls,
-                _ => Protocol::H2c,
-            },
-            address: endpoint.address.as_str().into(),
-            server_name: named(&endpoint.server_name),
+        key,
+        instance: instance.key.instance_id.as_str().into(),
+        weight: instance.weight,
+        lifecycle: instance.lifecycle,
+        health: instance.health,
+        version: instance.version.as_str().into(),
+        region: instance.locality.region.as_str().into(),
+        zone: instance.locality.zone.as_str().into(),
+        generation: instance.create_revision.max(instance.incarnation),
+    }
+}
+
+fn key(endpoint: &instance::Endpoint) -> EndpointKey {
+    let named = |text: &str| (!text.is_empty()).then(|| text.into());
+    EndpointKey {
+        protocol: match endpoint.security {
+            Security::Tls => Protocol::H2Tls,
+            Security::MutualTls => Protocol::H2MutualTls,
+            _ => Protocol::H2c,
         },
-        weight,
-        create_revision: instance.incarnation,
+        address: endpoint.address.as_str().into(),
+        server_name: named(&endpoint.server_name),
         authority: named(&endpoint.authority),
     }
 }

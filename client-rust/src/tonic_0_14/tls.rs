@@ -54,7 +54,7 @@ impl Connector for Tls {
             let stream = tcp(&key.address).await?;
             let io: Io = match key.protocol {
                 Protocol::H2c => Box::new(stream),
-                Protocol::H2Tls => {
+                Protocol::H2Tls | Protocol::H2MutualTls => {
                     let name = name.map_err(io::Error::other)?;
                     let connector = tokio_rustls::TlsConnector::from(config);
                     let stream = connector.connect(name, stream).await.map_err(explained)?;

@@ -1,12 +1,16 @@
-//! From what is known of the slots to the table that requests are spread over.
+//! From a plan and its slots to what requests meet, by the rule `usable`, with the texts of
+//! failures.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::{Absence, EndpointKey};
+use muster_rules::plan::Why;
+use muster_rules::usable::{SlotState, Usable, usable};
+
+use super::core::Mode;
+use super::endpoint::Absence;
 use super::failure::Failure;
-use super::pick::Mode;
-use super::state::Phase;
+use super::messages;
+use super::planning::Planning;
 
 /// What is known of the target.
 #[derive(Clone, Debug)]
@@ -19,76 +23,47 @@ pub(crate) enum Known {
     Set(Option<Absence>),
 }
 
-/// What a slot contributes.
-#[derive(Clone, Debug)]
-pub(crate) struct Candidate<'a> {
-    pub(crate) key: &'a EndpointKey,
-    pub(crate) weight: u64,
-    pub(crate) phase: Phase,
-    /// Whether its connection takes requests.
-    pub(crate) open: bool,
-    pub(crate) failures: u32,
-    pub(crate) error: Option<Arc<str>>,
-}
-
-impl Candidate<'_> {
-    fn is_usable(&self) -> bool {
-        self.weight > 0 && self.open
-    }
-
-    /// Whether it may become usable without a delay. A connection that is ready but not open was
-    /// lost a moment ago: its task is about to decide.
-    fn is_coming(&self) -> bool {
-        self.weight > 0 && !self.open && self.phase != Phase::Backoff
-    }
-}
-
-/// Decides what requests meet: entries, a wait or a failure.
+/// Decides what requests meet: slots, a wait or a failure. `failure` tells the address of a slot and
+/// why it is not connected.
 ///
 /// A wait ends by itself: attempts to connect are bounded, and so is the wait for a first view.
-pub(crate) fn mode(target: &str, known: &Known, candidates: &[Candidate<'_>]) -> Mode {
-    match known {
+pub(crate) fn mode(
+    target: &str,
+    known: &Known,
+    planning: &Planning,
+    states: &[SlotState],
+    failure: impl Fn(usize) -> (String, String),
+) -> Mode {
+    let absence = match known {
         Known::NotYet => return Mode::Wait,
-        Known::Late(waited) => return Mode::Fail(Failure::no_view(target, *waited).into()),
-        Known::Set(absence) if candidates.is_empty() => {
-            return Mode::Fail(Failure::no_instances(target, absence.as_ref()).into());
+        Known::Late(waited) => return Mode::Fail(Failure::no_view(target, *waited)),
+        Known::Set(absence) => absence,
+    };
+    match usable(states) {
+        Usable::Serve(table) => Mode::Serve(table),
+        Usable::Wait => Mode::Wait,
+        Usable::Empty if planning.why.is_empty() => {
+            Mode::Fail(Failure::no_instances(target, absence.as_ref()))
         }
-        Known::Set(_) => {}
+        Usable::Empty => {
+            let text = messages::none_serves(target, &planning.why);
+            Mode::Fail(Failure::none_serves(text))
+        }
+        Usable::Unreachable(index) => {
+            let wanted = planning.slots.iter().filter(|slot| slot.connect).count();
+            let (address, cause) = failure(index);
+            let text = messages::no_ready_endpoint(target, wanted, &address, &cause);
+            Mode::Fail(Failure::no_ready_endpoint(text))
+        }
     }
-    if candidates.iter().any(Candidate::is_usable) {
-        return Mode::Serve;
-    }
-    if candidates.iter().any(Candidate::is_coming) {
-        return Mode::Wait;
-    }
-    Mode::Fail(Failure::no_ready_endpoint(target, &causes(candidates)).into())
 }
 
-/// How many causes a message tells; more would bury the first.
-const CAUSES: usize = 3;
-
-fn causes(candidates: &[Candidate<'_>]) -> String {
-    let count = candidates.len();
-    let waiting: Vec<_> = candidates.iter().filter(|c| c.weight > 0).collect();
-    if waiting.is_empty() {
-        return format!("all {count} take no new requests (weight 0)");
+/// Why a pin to an instance of this step fails; `None` if its slot decides.
+pub(crate) fn unpinnable(target: &str, id: &str, why: Why) -> Option<Failure> {
+    match why {
+        Why::Picked | Why::Panic | Why::Unhealthy | Why::Ejected => None,
+        why => Some(Failure::none_serves(messages::not_called(target, id, why))),
     }
-    let mut text = format!("{} of {count} could not be reached: ", waiting.len());
-    for (index, candidate) in waiting.iter().take(CAUSES).enumerate() {
-        if index > 0 {
-            text.push_str("; ");
-        }
-        let error = candidate.error.as_deref().unwrap_or("not tried yet");
-        text.push_str(&format!(
-            "{}: {error} (failures: {})",
-            candidate.key, candidate.failures
-        ));
-    }
-    if waiting.len() > CAUSES {
-        text.push_str(&format!("; and {} more", waiting.len() - CAUSES));
-    }
-    text.push_str("; retrying");
-    text
 }
 
 #[cfg(test)]

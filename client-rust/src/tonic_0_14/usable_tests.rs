@@ -1,133 +1,133 @@
-//! Modes by example and at random.
+//! What requests meet, by example.
 
+use super::super::endpoint::EndpointKey;
+use super::super::planning::Planned;
 use super::*;
 use crate::error::Reason;
-use proptest::prelude::*;
-
-fn candidate(key: &EndpointKey, weight: u64, phase: Phase, open: bool) -> Candidate<'_> {
-    Candidate {
-        key,
-        weight,
-        phase,
-        open,
-        failures: 2,
-        error: Some("connection refused".into()),
-    }
-}
+use muster_rules::usable::Reach;
 
 fn text(mode: &Mode) -> String {
     match mode {
-        Mode::Serve => "serve".to_owned(),
+        Mode::Serve(_) => "serve".to_owned(),
         Mode::Wait => "wait".to_owned(),
-        Mode::Fail(failure) => failure.to_status().message().to_owned(),
+        Mode::Fail(failure) => failure.text(),
     }
 }
 
 #[test]
 fn modes() {
-    use Phase::{Backoff, Connecting, Idle, Ready};
-    let key = EndpointKey::plaintext("10.0.0.1:80");
-    let of = |weight, phase, open| candidate(&key, weight, phase, open);
+    let slot = Planned {
+        key: EndpointKey::plaintext("a:1"),
+        weight: 1,
+        connect: true,
+        generation: 0,
+    };
+    let planned = |why: &[Why]| {
+        let mut planning = Planning::default();
+        planning.why = why.to_vec();
+        planning.slots = vec![slot.clone(); why.len()];
+        planning
+    };
+    let of = |weight, reach, failed_ms| SlotState {
+        weight,
+        reach,
+        failed_ms,
+    };
     let absent = Known::Set(Some(Absence {
         reason: Reason::ServiceUnknown,
         text: "s was never registered".to_owned(),
     }));
-    let refused = "10.0.0.1:80: connection refused (failures: 2)";
-    let cases: [(&str, &Known, Vec<Candidate<'_>>, String); 11] = [
-        ("nothing known", &Known::NotYet, vec![], "wait".into()),
+    let known = &Known::Set(None);
+    let away = of(1, Reach::Away, 5);
+    let one: &[Why] = &[Why::Picked];
+    type Case<'a> = (&'a str, &'a Known, &'a [Why], &'a [SlotState], &'a str);
+    let cases: [Case<'_>; 10] = [
+        ("nothing known", &Known::NotYet, &[], &[], "wait"),
         (
             "still nothing known",
             &Known::Late(Duration::from_secs(5)),
-            vec![],
-            "no view of s within 5s; still retrying [NO_VIEW]".into(),
+            &[],
+            &[],
+            "no view of s within 5s; still retrying [NO_VIEW]",
         ),
         (
             "empty",
-            &Known::Set(None),
-            vec![],
-            "s has no instances: nobody is registered [NO_INSTANCES]".into(),
+            known,
+            &[],
+            &[],
+            "s has no instances: nobody is registered [NO_INSTANCES]",
         ),
         (
             "empty with a cause",
             &absent,
-            vec![],
-            "s was never registered [SERVICE_UNKNOWN]".into(),
+            &[],
+            &[],
+            "s was never registered [SERVICE_UNKNOWN]",
         ),
         (
             "one ready",
-            &Known::Set(None),
-            vec![of(1, Backoff, false), of(1, Ready, true)],
-            "serve".into(),
+            known,
+            one,
+            &[away, of(1, Reach::Ready, 0)],
+            "serve",
         ),
         (
-            "one connecting",
-            &Known::Set(None),
-            vec![of(1, Backoff, false), of(1, Connecting, false)],
-            "wait".into(),
+            "one coming",
+            known,
+            one,
+            &[away, of(1, Reach::Coming, 0)],
+            "wait",
         ),
         (
-            "one just lost",
-            &Known::Set(None),
-            vec![of(1, Ready, false)],
-            "wait".into(),
+            "one failed",
+            known,
+            one,
+            &[away],
+            "none of 1 endpoint of s can be reached: a0: refused; still retrying [NO_READY_ENDPOINT]",
         ),
         (
-            "one not started",
-            &Known::Set(None),
-            vec![of(1, Idle, false)],
-            "wait".into(),
+            "all failed: the one that failed last",
+            known,
+            &[Why::Picked, Why::Picked, Why::Ejected],
+            &[away, of(1, Reach::Away, 7), of(0, Reach::Away, 9)],
+            "none of 3 endpoints of s can be reached: a1: refused; still retrying [NO_READY_ENDPOINT]",
         ),
         (
-            "all failed",
-            &Known::Set(None),
-            vec![of(1, Backoff, false)],
-            format!(
-                "no endpoint of s is ready: 1 of 1 could not be reached: {refused}; retrying [NO_READY_ENDPOINT]"
-            ),
+            "ready, but nobody takes requests",
+            known,
+            &[Why::Weightless, Why::Draining, Why::Draining],
+            &[of(0, Reach::Ready, 0)],
+            "s has 3 instances, none takes requests: 2 draining, 1 of weight 0 [NO_INSTANCES]",
         ),
         (
-            "ready, but weight 0",
-            &Known::Set(None),
-            vec![of(0, Ready, true), of(0, Idle, false)],
-            "no endpoint of s is ready: all 2 take no new requests (weight 0) [NO_READY_ENDPOINT]"
-                .into(),
-        ),
-        (
-            "many failed",
-            &Known::Set(None),
-            vec![of(1, Backoff, false); 5],
-            format!(
-                "no endpoint of s is ready: 5 of 5 could not be reached: {refused}; {refused}; {refused}; and 2 more; retrying [NO_READY_ENDPOINT]"
-            ),
+            "one without anything to dial",
+            known,
+            &[Why::NoEndpoint],
+            &[],
+            "s has 1 instance, none takes requests: 1 without a gRPC endpoint [NO_INSTANCES]",
         ),
     ];
-    for (name, known, candidates, want) in cases {
-        assert_eq!(text(&mode("s", known, &candidates)), want, "{name}");
+    for (name, known, why, states, want) in cases {
+        let failure = |index: usize| (format!("a{index}"), "refused".to_owned());
+        let mode = mode("s", known, &planned(why), states, failure);
+        assert_eq!(text(&mode), want, "{name}");
     }
 }
 
-proptest! {
-    /// Served if and only if somebody can be chosen; no wait without somebody to wait for.
-    #[test]
-    fn modes_follow_candidates(
-        kinds in proptest::collection::vec((0..2u64, 0..4u8, any::<bool>()), 1..6),
-    ) {
-        let key = EndpointKey::plaintext("a:1");
-        let phases = [Phase::Idle, Phase::Connecting, Phase::Ready, Phase::Backoff];
-        let candidates: Vec<_> = kinds
-            .iter()
-            .map(|&(weight, phase, open)| {
-                let phase = phases[usize::from(phase)];
-                candidate(&key, weight, phase, open && phase == Phase::Ready)
-            })
-            .collect();
-        let mode = mode("s", &Known::Set(None), &candidates);
-        let usable = candidates.iter().any(|c| c.weight > 0 && c.open);
-        let coming = candidates.iter().any(|c| c.weight > 0 && !c.open && c.phase != Phase::Backoff);
-        match mode {
-            Mode::Serve => prop_assert!(usable),
-            Mode::Wait => prop_assert!(!usable && coming),
-            Mode::Fail(_) => prop_assert!(!usable && !coming),
-        }
+#[test]
+fn pins_to_instances_that_take_no_requests_say_why() {
+    for why in [Why::Picked, Why::Panic, Why::Unhealthy, Why::Ejected] {
+        assert!(unpinnable("s", "a", why).is_none(), "{why:?}");
+    }
+    for (why, what) in [
+        (Why::Draining, "draining"),
+        (Why::Subset, "for other clients"),
+    ] {
+        assert_eq!(
+            unpinnable("s", "a", why).map(|failure| failure.text()),
+            Some(format!(
+                "instance \"a\" of s takes no requests: it is {what} [NO_INSTANCES]"
+            ))
+        );
     }
 }

@@ -89,7 +89,7 @@ async fn another_process_at_the_address_is_dialled_at_once() {
     let channel = source.channel(net.options());
     net.attempted("a:1", 12).await;
     net.peer("a:1", Peer::new("a", Does::Echoes));
-    endpoint.create_revision = 7;
+    endpoint.generation = 7;
     let renewed = Instant::now();
     source.show(vec![endpoint]);
     in_use(&channel, 1).await;
@@ -106,7 +106,7 @@ async fn an_attempt_at_the_last_process_is_given_up_for_the_next() {
     let channel = source.channel(net.options());
     net.attempted("a:1", 1).await;
     net.peer("a:1", Peer::new("a", Does::Echoes));
-    endpoint.create_revision = 7;
+    endpoint.generation = 7;
     let renewed = Instant::now();
     source.show(vec![endpoint]);
     in_use(&channel, 1).await;

@@ -96,7 +96,7 @@ async fn one_of_three_leaves_under_load_and_no_call_fails() {
             .iter()
             .map(|a| Endpoint::plaintext(a, 1))
             .collect();
-        set[2].create_revision = revision;
+        set[2].generation = revision;
         source.show(set);
         in_use(&channel, 3).await;
     }

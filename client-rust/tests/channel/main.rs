@@ -8,6 +8,7 @@
 mod client;
 mod loopback;
 mod memory;
+mod picking;
 
 mod backoff;
 mod barrier;

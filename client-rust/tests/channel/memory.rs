@@ -130,6 +130,8 @@ pub(crate) enum Does {
     Cancels,
     /// Ends the call at once with this code, as CANCELLED is 1.
     Ends(&'static str),
+    /// Ends the call after one message without trailers.
+    EndsWithoutTrailers,
     /// Ends the call after one message with details that are not base64.
     EndsBadly,
     /// The same without a message, all in the headers.
@@ -301,6 +303,10 @@ impl Peer {
             Does::Ends(code) => end(&mut respond, code),
             Does::Refuses => respond.send_reset(Reason::REFUSED_STREAM),
             Does::Cancels => respond.send_reset(Reason::CANCEL),
+            Does::EndsWithoutTrailers => {
+                let mut stream = respond.send_response(head(), false).unwrap();
+                stream.send_data(frame(b"one"), true).unwrap();
+            }
             Does::EndsBadly => answer_badly(&mut respond, true),
             Does::EndsBadlyAtOnce => answer_badly(&mut respond, false),
             Does::Hangs => {

@@ -19,7 +19,9 @@ async fn a_refused_request_goes_to_another_endpoint() {
     for _ in 0..20 {
         assert_eq!(client.unary("/t/echo", "x").await.unwrap(), "xb");
     }
-    assert!(refuser.requests().len() >= 9);
+    // Five refusals in a row, and it is left out.
+    let refused = refuser.requests().len();
+    assert!((5..=6).contains(&refused), "{refused}");
     assert_eq!(other.requests().len(), 20);
     idle(&channel).await;
 }

@@ -36,7 +36,9 @@ async fn requests_follow_weights_and_weights_cost_no_connection() {
         }
         for (name, want) in ["a", "b", "c"].into_iter().zip(want) {
             let count = counts.get(name.as_bytes()).copied().unwrap_or_default();
-            assert!(count.abs_diff(want) <= 3, "{weights:?}: {counts:?}");
+            // Six standard deviations of 300 picks are at most 52.
+            let limit = if want % 300 == 0 { 0 } else { 52 };
+            assert!(count.abs_diff(want) <= limit, "{weights:?}: {counts:?}");
         }
     }
     for name in ["a", "b", "c"] {
@@ -100,7 +102,7 @@ async fn instances_behind_one_address_share_its_connection() {
     let channel = source.channel(net.options());
     in_use(&channel, 1).await;
     let endpoints = channel.endpoints();
-    assert_eq!((endpoints.len(), endpoints[0].weight), (1, 5));
+    assert_eq!((endpoints.len(), endpoints[0].weight), (1, 5 << 16));
     assert_eq!(net.attempts("a:1").len(), 1);
 }
 
@@ -117,16 +119,17 @@ async fn requests_carry_the_authority_of_their_endpoint() {
         protocol: Protocol::H2c,
         address: "a:1".into(),
         server_name: Some("pay.example".into()),
+        authority: None,
     };
     let own: Arc<str> = "pay.internal:443".into();
     let mut plain = Endpoint::plaintext("a:1", 1);
     let mut cases = vec![(plain.clone(), "pay.shop")];
-    plain.authority = Some(Arc::clone(&own));
+    plain.key.authority = Some(Arc::clone(&own));
     cases.push((plain.clone(), "pay.internal:443"));
-    plain.authority = None;
+    plain.key.authority = None;
     plain.key = named;
     cases.push((plain.clone(), "pay.example"));
-    plain.authority = Some("not an authority".into());
+    plain.key.authority = Some("not an authority".into());
     cases.push((plain, "pay.shop"));
     for (index, (endpoint, want)) in cases.into_iter().enumerate() {
         let generation = source.show(vec![endpoint]);

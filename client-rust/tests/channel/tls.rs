@@ -71,6 +71,7 @@ fn secured(address: &str, server_name: Option<&str>) -> Endpoint {
         protocol: Protocol::H2Tls,
         address: address.into(),
         server_name: server_name.map(Into::into),
+        authority: None,
     };
     endpoint
 }
@@ -102,12 +103,12 @@ async fn each_endpoint_under_its_own_name() {
     let channel = channel(&source, &Tls::new(trusting(&[&one, &two])));
     in_use(&channel, 2).await;
     let mut client = Client::new(&channel);
-    for _ in 0..4 {
+    for _ in 0..60 {
         client.unary("/t/echo", "x").await.unwrap();
     }
     for (server, name) in [(&one, "one.example"), (&two, "pay.shop")] {
         let requests = server.peer.requests();
-        assert_eq!(requests.len(), 2);
+        assert!(requests.len() > 5, "{}", requests.len());
         assert_eq!(requests[0].uri().authority().unwrap(), name);
         assert_eq!(requests[0].uri().scheme_str(), Some("https"));
     }
