@@ -47,6 +47,7 @@ func (s *watchStream) opened(o *musterv1.Opened) {
 		if k == nil {
 			continue // removed meanwhile
 		}
+		delete(s.unanswered, k.id)
 		s.leaveViews(k)
 		if r := answer.GetRefusal(); r != nil {
 			delete(s.requested, k.id)

@@ -43,6 +43,8 @@ type serviceFacts struct {
 	recovering bool
 	// state is nil if the registry never saw the service.
 	state *ServiceState
+	// filtered tells whether the selector may leave instances out.
+	filtered bool
 	// lastRemoval is the reason of the last removal that the view saw; 0 if it
 	// saw none.
 	lastRemoval RemovalReason
@@ -63,14 +65,14 @@ func intentOf(f serviceFacts) Intent {
 		return Held
 	case f.state.Emptied != nil:
 		return intentOfRemoval(f.state.Emptied.Reason)
-	case f.lastRemoval != 0 && f.lastRemoval != RemovalFilteredOut && f.lastRemoval != RemovalSnapshotAbsent:
-		return intentOfRemoval(f.lastRemoval)
-	default:
+	case f.filtered: // others may be there that do not pass
 		return FilteredToNone
+	default:
+		return intentOfRemoval(f.lastRemoval)
 	}
 }
 
-// intentOfRemoval: what was not ended by choice counts as expired.
+// intentOfRemoval: what was not ended by choice, or nobody saw end, counts as expired.
 func intentOfRemoval(r RemovalReason) Intent {
 	if r == RemovalDeregistered {
 		return AllDeregistered

@@ -179,6 +179,7 @@ func (s *keepaliveStream) overdue(now time.Time) *Error {
 			e := newError(ReasonDeadline, codes.DeadlineExceeded, "keepalive", "",
 				textUnanswered(s.server.address, now.Sub(p.sent)))
 			e.Server = s.server.address
+			s.server.swallows()
 			return e
 		}
 	}

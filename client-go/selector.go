@@ -3,6 +3,7 @@ package muster
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -181,6 +182,9 @@ func (s Selector) proto() *musterv1.Selector {
 	p.Names = &musterv1.Selector_Services{Services: list}
 	return p
 }
+
+// isSet tells whether the filter may leave instances out.
+func (f Filter) isSet() bool { return !reflect.ValueOf(f).IsZero() }
 
 func (f Filter) proto() *musterv1.InstanceFilter {
 	p := &musterv1.InstanceFilter{

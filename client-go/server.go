@@ -38,6 +38,9 @@ type server struct {
 	// unset by each new dial.
 	introduced atomic.Bool
 	closed     atomic.Bool
+	// silent is set when a stream on the connection got no answer in time, and
+	// unset by each new connection.
+	silent atomic.Bool
 	// limits are what the server said of itself; nil before.
 	limits atomic.Pointer[musterv1.Limits]
 	// failed is the last attempt, if it failed. Guarded by busy.
@@ -84,10 +87,10 @@ func (s *server) connect(ctx context.Context) *Error {
 // busy.
 func (s *server) reconnect(ctx context.Context) *Error {
 	conn := s.conn.Load()
-	if conn != nil && s.introduced.Load() && conn.GetState() == connectivity.Ready {
+	if conn != nil && s.introduced.Load() && !s.silent.Load() && conn.GetState() == connectivity.Ready {
 		return nil
 	}
-	if conn == nil || conn.GetState() == connectivity.TransientFailure {
+	if conn == nil || s.silent.Load() || conn.GetState() == connectivity.TransientFailure {
 		s.drop()
 		fresh, err := s.dial()
 		if err != nil {
@@ -128,6 +131,7 @@ func (s *server) dial() (*grpc.ClientConn, *Error) {
 	if err != nil {
 		return nil, newError(ReasonInvalidArgument, codes.InvalidArgument, "connect", s.address, err.Error())
 	}
+	s.silent.Store(false)
 	s.conn.Store(conn)
 	return conn, nil
 }
@@ -173,6 +177,10 @@ func (s *server) leasesPerMessage() int {
 	}
 	return keepaliveBatch
 }
+
+// swallows notes that the connection took messages and brought no answer. It is
+// not used again, even if it looks well to the transport.
+func (s *server) swallows() { s.silent.Store(true) }
 
 func (s *server) failedWith(cause string) { s.cause.Store(&cause) }
 

@@ -40,6 +40,8 @@ type watchStream struct {
 	id    string
 	// requested are the cores that were asked for on this stream, by id.
 	requested map[uint32]*core
+	// unanswered are those that Opened did not answer yet, and until when it must.
+	unanswered map[uint32]time.Time
 	// resumed tells which of the first of them were asked for with a position.
 	resumed map[uint32]bool
 	// views are the cores by the view whose frames they get.
@@ -61,17 +63,19 @@ type watchStream struct {
 func newWatchStream(ctx context.Context, l *watchLane, s *server, cores []*core) *watchStream {
 	stream := &watchStream{
 		lane: l, server: s,
-		frames:    make(chan *musterv1.WatchResponse),
-		failed:    make(chan error, 1),
-		updated:   make(chan watchUpdate, 1),
-		requested: make(map[uint32]*core, len(cores)),
-		resumed:   make(map[uint32]bool, len(cores)),
-		views:     make(map[uint64][]*core),
-		began:     time.Now(),
+		frames:     make(chan *musterv1.WatchResponse),
+		failed:     make(chan error, 1),
+		updated:    make(chan watchUpdate, 1),
+		requested:  make(map[uint32]*core, len(cores)),
+		unanswered: make(map[uint32]time.Time),
+		resumed:    make(map[uint32]bool, len(cores)),
+		views:      make(map[uint64][]*core),
+		began:      time.Now(),
 	}
 	stream.ctx, stream.cancel = context.WithCancel(ctx)
 	for _, k := range cores {
 		stream.requested[k.id] = k
+		stream.unanswered[k.id] = stream.began.Add(callTimeout)
 	}
 	return stream
 }
@@ -193,6 +197,11 @@ func (s *watchStream) nextDeadline() time.Time {
 	if s.handoverAt.Before(next) {
 		next = s.handoverAt
 	}
+	for _, at := range s.unanswered {
+		if at.Before(next) {
+			next = at
+		}
+	}
 	for _, k := range s.requested {
 		if !k.retryAfter.IsZero() && k.retryAfter.Before(next) {
 			next = k.retryAfter
@@ -203,8 +212,16 @@ func (s *watchStream) nextDeadline() time.Time {
 
 func (s *watchStream) deadlinePassed(now time.Time) (end streamEnd, err *Error, over bool) {
 	if !now.Before(s.idleAt) {
+		s.server.swallows()
 		s.lane.watcher.client.servers.failed(s.server)
 		return streamBroken, s.quiet(idleStreamTimeout), true
+	}
+	for _, at := range s.unanswered {
+		if !now.Before(at) {
+			s.server.swallows()
+			s.lane.watcher.client.servers.failed(s.server)
+			return streamBroken, s.quiet(callTimeout), true
+		}
 	}
 	for _, k := range s.requested {
 		if !k.retryAfter.IsZero() && !now.Before(k.retryAfter) {

@@ -38,6 +38,7 @@ func TestVectorsIntent(t *testing.T) {
 			Instances   int
 			Recovering  bool
 			State       json.RawMessage
+			Filtered    bool
 			LastRemoval string `json:"last_removal"`
 			Intent      string
 		}
@@ -49,7 +50,7 @@ func TestVectorsIntent(t *testing.T) {
 	readVectors(t, "intent.json", &file)
 	for _, c := range file.Cases {
 		t.Run(c.Name, func(t *testing.T) {
-			facts := serviceFacts{forbidden: c.Forbidden, present: c.Instances > 0, recovering: c.Recovering}
+			facts := serviceFacts{forbidden: c.Forbidden, present: c.Instances > 0, recovering: c.Recovering, filtered: c.Filtered}
 			if string(c.State) != "null" {
 				var state musterv1.ServiceState
 				if err := protojson.Unmarshal(c.State, &state); err != nil {

@@ -229,6 +229,7 @@ func (v *View) IntentOf(service ServiceName) Intent {
 		present:     len(v.InstancesOf(service)) > 0,
 		recovering:  v.recovering,
 		state:       v.Service(service),
+		filtered:    v.selector.Filter.isSet(),
 		lastRemoval: v.lastRemoval(service).Reason,
 	})
 }
@@ -280,6 +281,9 @@ func (v *View) textLast(service ServiceName, state *ServiceState, intent Intent)
 		return textLastOneWent(service, how, ago, e.InstanceID, e.Revision)
 	}
 	last := v.lastRemoval(service)
+	if last.Reason == 0 {
+		return textNoInstances(service, "the last one went a moment ago")
+	}
 	return textLastOneWent(service, how, -1, last.Key.ID, last.at.Revision)
 }
 

@@ -63,6 +63,7 @@ func TestMoreSelectorsThanOneStreamTakesAreWatchedOnSeveral(t *testing.T) {
 		subs[3].Close()
 		sub := mustSubscribe(t, c, "s0003")
 		mustWait(t, sub, 1)
+		time.Sleep(30 * time.Second) // all have come back from the restart
 		if n := r.Streams(); n != 3 {
 			t.Errorf("%d streams; the place of a selector that was closed is free", n)
 		}

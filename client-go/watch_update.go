@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -57,6 +58,7 @@ func (s *watchStream) leaveOthers(wanted []*core) {
 		if !found {
 			s.unwanted = append(s.unwanted, id)
 			delete(s.requested, id)
+			delete(s.unanswered, id)
 			s.leaveViews(k)
 		}
 	}
@@ -75,6 +77,7 @@ func (s *watchStream) addMissing(wanted []*core, request *musterv1.UpdateWatchRe
 		add := s.lane.subscription(k)
 		k.frames.BeginStream(add.GetResume() != nil)
 		s.requested[k.id] = k
+		s.unanswered[k.id] = time.Now().Add(callTimeout)
 		request.Add = append(request.Add, add)
 		added = append(added, k)
 	}
@@ -98,6 +101,7 @@ func (s *watchStream) tookUpdate(result watchUpdate) *Error {
 	s.synced = 0
 	for _, k := range result.added {
 		delete(s.requested, k.id)
+		delete(s.unanswered, k.id)
 	}
 	return nil
 }

@@ -65,6 +65,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) recovering: bool,
     /// What the registry remembers of it.
     pub(crate) state: Option<&'a ServiceState>,
+    /// Whether the selector may leave instances out.
+    pub(crate) filtered: bool,
     /// The reason of the last removal of one of its instances that this view saw.
     pub(crate) last_removal: Option<RemovalReason>,
 }
@@ -89,13 +91,10 @@ pub(crate) fn of_service(facts: Facts<'_>) -> Intent {
     if let Some(emptied) = &state.emptied {
         return by_reason(emptied.reason);
     }
-    match facts.last_removal {
-        // These two do not tell why the instance went.
-        None | Some(RemovalReason::FilteredOut | RemovalReason::SnapshotAbsent) => {
-            Intent::FilteredToNone
-        }
-        Some(reason) => by_reason(reason),
+    if facts.filtered {
+        return Intent::FilteredToNone; // others may be there that do not pass
     }
+    facts.last_removal.map_or(Intent::AllExpired, by_reason)
 }
 
 fn by_reason(reason: RemovalReason) -> Intent {
@@ -158,6 +157,7 @@ mod tests {
             present: false,
             recovering: false,
             state: Some(&none),
+            filtered: false,
             last_removal: None,
         };
         let cases = [
@@ -199,10 +199,11 @@ mod tests {
                 },
                 Intent::Held,
             ),
-            (base, Intent::FilteredToNone),
+            (base, Intent::AllExpired),
             (
                 Facts {
-                    last_removal: Some(R::FilteredOut),
+                    filtered: true,
+                    last_removal: Some(R::Deregistered),
                     ..base
                 },
                 Intent::FilteredToNone,

@@ -158,6 +158,11 @@ impl Selector {
         self
     }
 
+    /// Whether instances may be left out.
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.filter != Filter::default()
+    }
+
     pub(crate) fn names(&self) -> &Names {
         &self.names
     }

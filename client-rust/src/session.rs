@@ -303,7 +303,7 @@ impl Session {
     fn finish_chosen(&self, failed: Option<Error>) {
         let state = self.end_state();
         let error = if state == State::Closed {
-            let text = messages::closed("registration");
+            let text = messages::closed("client");
             Some(Error::new(Reason::Closed, text))
         } else {
             failed

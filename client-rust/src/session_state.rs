@@ -205,7 +205,7 @@ impl Session {
 
     /// The driver is gone, perhaps before its end: whatever waits for it must not wait for ever.
     pub(crate) fn abandon(&self) {
-        let text = messages::closed("registration");
+        let text = messages::closed("client");
         let error = Error::new(Reason::Closed, text);
         self.set_status(RegistrationState::Closed, "", Some(error));
         self.settle();

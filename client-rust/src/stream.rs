@@ -199,6 +199,8 @@ impl WatchStream {
             .values()
             .any(|a| a.view_id.is_none() && now >= a.deadline);
         if now >= self.idle_at || unanswered {
+            // A connection that swallows messages is not used again.
+            self.lane.connection.mark_broken();
             watch.shared.servers.failed(self.lane.index());
             let waited = if unanswered {
                 CALL_TIMEOUT

@@ -283,6 +283,7 @@ impl View {
             present: !self.instances_of(service).is_empty(),
             recovering: self.flags.recovering,
             state: self.service(service).map(Arc::as_ref),
+            filtered: self.selector.is_filtered(),
             last_removal: self.last_removal(service).map(|r| r.reason),
         })
     }
@@ -345,7 +346,7 @@ impl View {
             (None, Some(r)) => {
                 messages::last_one_went(&name, how, None, &r.key.instance_id, r.at.revision)
             }
-            (None, None) => messages::no_instances(&name, &format!("the last one {how}")),
+            (None, None) => messages::no_instances(&name, "the last one went a moment ago"),
         };
         Error::new(Reason::NoInstances, text)
     }

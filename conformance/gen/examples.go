@@ -173,6 +173,7 @@ func intentExample(folder string) string {
 		Cases []struct {
 			Name, Intent                    string
 			Received, Forbidden, Recovering bool
+			Filtered                        bool
 			Instances                       int
 			State                           json.RawMessage
 			LastRemoval                     string `json:"last_removal"`
@@ -184,7 +185,7 @@ func intentExample(folder string) string {
 		for _, f := range []struct {
 			holds bool
 			text  string
-		}{{!c.Received, "no view"}, {c.Forbidden, "forbidden"}, {c.Recovering, "RECOVERING"}, {c.LastRemoval != "", "last removal " + c.LastRemoval}} {
+		}{{!c.Received, "no view"}, {c.Forbidden, "forbidden"}, {c.Recovering, "RECOVERING"}, {c.Filtered, "a filter"}, {c.LastRemoval != "", "last removal " + c.LastRemoval}} {
 			if f.holds {
 				facts = append(facts, f.text)
 			}

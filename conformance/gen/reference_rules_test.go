@@ -124,6 +124,7 @@ type intentVector struct {
 		Holds   []any
 		Emptied *struct{ Reason string }
 	}
+	Filtered    bool
 	LastRemoval *string `json:"last_removal"`
 	Intent      string
 }
@@ -172,8 +173,11 @@ func intentRule(c intentVector) string {
 		return "HELD"
 	case c.State.Emptied != nil:
 		return byReason[c.State.Emptied.Reason[len("REMOVAL_REASON_"):]]
+	case c.Filtered:
+		return "FILTERED_TO_NONE"
 	case c.LastRemoval != nil && byReason[*c.LastRemoval] != "":
 		return byReason[*c.LastRemoval]
+	default:
+		return "ALL_EXPIRED"
 	}
-	return "FILTERED_TO_NONE"
 }

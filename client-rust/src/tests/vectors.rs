@@ -57,6 +57,7 @@ fn vectors_intent() {
             present: number(&c["instances"]) > 0,
             recovering: c["recovering"] == true,
             state: state.as_ref(),
+            filtered: c["filtered"] == true,
             last_removal: c["last_removal"].as_str().map(removal),
         });
         let got = if c["received"] == true {

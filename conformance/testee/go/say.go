@@ -65,7 +65,7 @@ func errorFields(err error) answer {
 		return answer{"reason": reason, "code": code.Code(s.Code()).String(), "about": answer{"text": s.Message()}}
 	}
 	if errors.Is(err, context.Canceled) {
-		return answer{"reason": "CANCELLED", "about": answer{"text": err.Error()}}
+		return answer{"reason": "CANCELLED", "code": "CANCELLED", "about": answer{"text": err.Error()}}
 	}
 	return answer{"reason": "TESTEE", "about": answer{"text": err.Error()}}
 }

@@ -135,9 +135,10 @@ func viewFields(v *muster.View) answer {
 	about := answer{
 		"epoch": fmt.Sprint(v.Epoch()), "revision": fmt.Sprint(v.Revision()), "digest": fmt.Sprint(v.Digest()),
 		"age_ms": v.Age().Milliseconds(), "freshness": v.Freshness().String(),
+		"source": v.Source().String(), // may change between a frame and its telling
 	}
 	a := answer{
-		"intent": v.Intent().String(), "source": v.Source().String(), "count": len(v.Instances()),
+		"intent": v.Intent().String(), "count": len(v.Instances()),
 		"unverified": v.Unverified(), "isolated": v.Isolated(), "about": about,
 	}
 	if services := v.Selector().Services; len(services) == 1 {
@@ -205,6 +206,7 @@ func whole(v *muster.View, err error) (answer, error) {
 	}
 	a := viewFields(v)
 	a["freshness"] = v.Freshness().String()
+	a["source"] = v.Source().String()
 	a["instances"] = instances(v.Instances())
 	return a, nil
 }

@@ -12,7 +12,6 @@ pub(crate) fn fields(view: &View, service: Option<&ServiceName>) -> Value {
     let at = view.position();
     let mut fields = json!({
         "intent": view.intent().as_str(),
-        "source": source(view.source()),
         "count": view.instances().len(),
         "unverified": view.is_unverified(),
         "isolated": view.is_isolated(),
@@ -22,6 +21,8 @@ pub(crate) fn fields(view: &View, service: Option<&ServiceName>) -> Value {
             "digest": view.digest().to_string(),
             "age_ms": millis(view.age()),
             "freshness": view.freshness().as_str(),
+            // May change between a frame and its telling.
+            "source": source(view.source()),
         },
     });
     if let Some(e) = service.and_then(|name| view.why(name)) {
@@ -40,6 +41,7 @@ fn source(source: Source) -> String {
 pub(crate) fn whole(view: &View, service: Option<&ServiceName>) -> Value {
     let mut fields = fields(view, service);
     fields["freshness"] = view.freshness().as_str().into();
+    fields["source"] = source(view.source()).into();
     fields["instances"] = instances(view.instances());
     fields
 }
