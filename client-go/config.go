@@ -52,8 +52,8 @@ type Config struct {
 	// empty. At most 128 bytes.
 	Name string
 	// Region and Zone are where this process runs; default empty, unknown, which
-	// is near to nobody. Channels prefer instances that are near. At most 63 bytes
-	// each.
+	// is near to nobody. Channels prefer instances that are near, servers of the
+	// own zone are tried first, and own instances say it. At most 63 bytes each.
 	Region, Zone string
 	// TLS for connections to the registry; default nil, plaintext.
 	TLS *TLSConfig

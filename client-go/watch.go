@@ -52,12 +52,13 @@ type watchLane struct {
 	oneByOne bool
 }
 
-func newWatchLane(w *watcher) *watchLane {
+func newWatchLane(w *watcher, epoch uint64) *watchLane {
 	return &watchLane{
 		watcher:  w,
 		acks:     newAcks(w.client),
 		wake:     make(chan struct{}, 1),
 		cores:    make(map[*core]struct{}),
+		epoch:    epoch,
 		lastGood: time.Now(),
 	}
 }

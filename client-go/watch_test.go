@@ -326,7 +326,7 @@ func TestAcksCoverEachViewUpToItsOwnPosition(t *testing.T) {
 	defer closeClient(t, c)
 	coreAt := func(epoch, revision uint64) *core {
 		k := newCore(1, Service("shop", "pay"), c)
-		k.lane = newWatchLane(c.watcher)
+		k.lane = newWatchLane(c.watcher, 0)
 		k.publish(func(v *View) { v.received, v.position = true, Position{epoch, revision} })
 		return k
 	}

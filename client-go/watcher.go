@@ -62,7 +62,7 @@ func (w *watcher) subscribe(selector Selector) (*core, *Error) {
 			k.begin(stored)
 		}
 		if k.asked != nil {
-			lane := w.roomLocked()
+			lane := w.roomLocked(0)
 			if lane == nil {
 				return nil, w.fullLocked(selector)
 			}
@@ -75,9 +75,9 @@ func (w *watcher) subscribe(selector Selector) (*core, *Error) {
 	return k, nil
 }
 
-// roomLocked is the first lane that takes one more core, begun if need be; nil
-// without one.
-func (w *watcher) roomLocked() *watchLane {
+// roomLocked is the first lane that takes one more core; nil without one. A lane
+// that is begun for it takes no lower epoch than this one.
+func (w *watcher) roomLocked(epoch uint64) *watchLane {
 	for _, lane := range w.lanes {
 		if len(lane.cores) < w.perStream {
 			return lane
@@ -86,7 +86,7 @@ func (w *watcher) roomLocked() *watchLane {
 	if len(w.lanes) == maxWatchLanes {
 		return nil
 	}
-	lane := newWatchLane(w)
+	lane := newWatchLane(w, epoch)
 	w.lanes = append(w.lanes, lane)
 	w.client.start(lane.run)
 	if len(w.lanes) == 1 && w.client.config.Observer != nil {
@@ -129,7 +129,7 @@ func (w *watcher) limit(from *watchLane, perStream int) {
 	var ended []*core
 	if len(from.cores) > w.perStream {
 		for _, k := range sorted(maps.Keys(from.cores))[w.perStream:] {
-			if lane := w.roomLocked(); lane != nil {
+			if lane := w.roomLocked(from.epoch); lane != nil {
 				delete(from.cores, k)
 				from.changedLocked()
 				w.placeLocked(k, lane)

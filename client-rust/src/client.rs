@@ -100,8 +100,9 @@ pub struct ClientStatus {
 }
 
 impl Client {
-    /// Begins a client of the registry whose servers are given as `host:port`. They are tried in
-    /// order, from the one that served last.
+    /// Begins a client of the registry whose servers are given as `host:port`, or `host:port@zone` if
+    /// they run in several zones. Those of the client's own zone are tried first, each client
+    /// beginning at a random one of them; it stays with a server that serves.
     pub fn builder<S: Into<String>>(servers: impl IntoIterator<Item = S>) -> ClientBuilder {
         ClientBuilder::new(servers.into_iter().map(Into::into).collect())
     }

@@ -70,7 +70,7 @@ pub(crate) type Words = Arc<dyn Fn() -> u64 + Send + Sync>;
 /// Everything that can be set, checked.
 #[derive(Clone)]
 pub(crate) struct Config {
-    /// `host:port` of each server; tried in order, from the one that served last.
+    /// Each server, `host:port` or `host:port@zone`.
     pub(crate) servers: Vec<String>,
     /// By which people recognise this client.
     pub(crate) name: String,
@@ -88,6 +88,8 @@ pub(crate) struct Config {
     pub(crate) open_cache: OpenCache,
     pub(crate) dial: Dial,
     pub(crate) words: Words,
+    /// By which the client chooses its place in the list of servers.
+    pub(crate) order_word: Words,
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
@@ -144,13 +146,8 @@ impl Config {
             );
         }
         for s in &self.servers {
-            let ok = s.rsplit_once(':').is_some_and(|(host, port)| {
-                !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|p| p > 0)
-            });
-            if !ok {
-                return invalid(format!(
-                    "registry server \"{s}\" is no host:port, such as 127.0.0.1:7070"
-                ));
+            if let Err(problem) = muster_rules::servers::Server::parse(s) {
+                return invalid(format!("registry server {problem}"));
             }
         }
         if self.name.len() > NAME_BYTES || !self.name.chars().all(|c| (' '..='~').contains(&c)) {
@@ -234,6 +231,7 @@ impl ClientBuilder {
                 open_cache: Arc::new(|path| Ok(Arc::new(CacheDir::open(path)?))),
                 dial: Arc::new(tcp),
                 words: Arc::new(|| fastrand::u64(..)),
+                order_word: Arc::new(|| fastrand::u64(..)),
                 telemetry: Arc::default(),
             },
             #[cfg(feature = "tls-ring")]
@@ -327,6 +325,19 @@ impl ClientBuilder {
     #[cfg(test)]
     pub(crate) fn with_open_cache(mut self, open: OpenCache) -> Self {
         self.config.open_cache = open;
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn servers<const N: usize>(mut self, servers: [&str; N]) -> Self {
+        self.config.servers = servers.iter().map(|s| (*s).to_owned()).collect();
+        self
+    }
+
+    /// Makes the client try servers as they are listed.
+    #[cfg(test)]
+    pub(crate) fn in_order(mut self) -> Self {
+        self.config.order_word = Arc::new(|| 0);
         self
     }
 

@@ -267,7 +267,7 @@ async fn run(shared: Arc<Shared>) {
         let first = retries.is_fresh();
         let mut wait = retries.next(cap, word);
         if first {
-            wait = Duration::from_millis(below(word, millis(FIRST_RECONNECT) + 1));
+            wait = first_reconnect(word);
         }
         let wait = wait.max(e.retry_after().unwrap_or_default());
         keeper.closing.run_until_cancelled(sleep(wait)).await;
@@ -305,6 +305,11 @@ async fn serve(
         duration: began.elapsed(),
     });
     result
+}
+
+/// How long to wait before the first attempt after a stream broke.
+pub(crate) fn first_reconnect(word: u64) -> Duration {
+    Duration::from_millis(below(word, millis(FIRST_RECONNECT) + 1))
 }
 
 /// Which server the keeper uses. After two answers in a row without confirmation it tries each

@@ -129,6 +129,19 @@ pub(crate) fn too_few(selector: &str, have: usize, want: usize, waited: Duration
     )
 }
 
+/// A client that watches all that it can.
+pub(crate) fn too_many_selectors(
+    selector: &str,
+    watched: usize,
+    streams: usize,
+    per_stream: usize,
+) -> String {
+    format!(
+        "subscribe {selector}: {watched} selectors are watched already, and {streams} streams of {per_stream} are the most; \
+         close subscriptions, or name several services in one selector"
+    )
+}
+
 /// No view arrived before the wait ended. `last` is the last error of the stream.
 pub(crate) fn no_view(selector: &str, waited: Duration, last: Option<&str>) -> String {
     let last = last.map_or(String::new(), |e| format!(" (last error: {e})"));

@@ -17,7 +17,7 @@ use crate::config::CALL_TIMEOUT;
 use crate::drain::DrainReport;
 use crate::error::{Error, Reason};
 use crate::event::Event;
-use crate::instance::{InstanceKey, duration_to_wire};
+use crate::instance::{InstanceKey, Locality, duration_to_wire};
 use crate::kinds::{Health, Lifecycle, Position};
 use crate::messages;
 use crate::session::{Lease, Session, is_lost};
@@ -137,6 +137,9 @@ impl Register {
     async fn run(mut self) -> Result<Registration, Error> {
         for spec in &mut self.specs {
             spec.identify(|| self.shared.config.word());
+            if spec.locality == Locality::default() {
+                spec.locality = self.shared.config.locality.clone();
+            }
         }
         validate::specs(&self.specs)?;
         let telemetry = &self.shared.config.telemetry;

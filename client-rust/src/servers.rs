@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use muster_proto::v1;
+use muster_rules::servers::{Server as Listed, handover_order, order_servers};
 use tokio::time::{Instant, timeout};
 
 use crate::config::{CONNECT_TIMEOUT, Config, PROTOCOL_VERSION};
@@ -49,7 +50,9 @@ impl Lane {
 /// The list of servers and which one is tried first.
 pub(crate) struct Servers {
     config: Arc<Config>,
+    /// In the order in which servers are tried; the first `home` of them are in the client's zone.
     list: Vec<Arc<Server>>,
+    home: usize,
     state: Mutex<State>,
 }
 
@@ -67,13 +70,16 @@ struct State {
 
 impl Servers {
     pub(crate) fn new(config: Arc<Config>) -> Servers {
-        let list = config
-            .servers
-            .iter()
+        // They were validated before.
+        let parsed = config.servers.iter().map(|s| Listed::parse(s));
+        let parsed: Vec<Listed> = parsed.filter_map(Result::ok).collect();
+        let (order, home) = order_servers(&parsed, &config.locality.zone, (config.order_word)());
+        let list = order
+            .into_iter()
             .enumerate()
-            .map(|(index, address)| {
+            .map(|(index, at)| {
                 Arc::new(Server {
-                    address: address.clone(),
+                    address: parsed[at].address.clone(),
                     index,
                     connecting: tokio::sync::Mutex::default(),
                     connection: Mutex::default(),
@@ -83,6 +89,7 @@ impl Servers {
         Servers {
             config,
             list,
+            home,
             state: Mutex::default(),
         }
     }
@@ -98,12 +105,29 @@ impl Servers {
     /// A server that answers: the current one, else the first that does, trying each once, `avoid`
     /// last. Without one the error is NO_SERVER and says what became of each.
     pub(crate) async fn acquire(&self, avoid: Option<usize>) -> Result<Lane, Error> {
+        self.first_of(self.order(avoid), avoid.is_none()).await
+    }
+
+    /// The server to go to when one is left by choice, which may be that one again. It becomes
+    /// current.
+    pub(crate) async fn handover(&self, from: usize) -> Result<Lane, Error> {
+        let order = handover_order(self.list.len(), self.home, from);
+        let order = order.into_iter().map(|at| self.list[at].clone()).collect();
+        self.first_of(order, true).await
+    }
+
+    /// The first of these servers that answers.
+    async fn first_of(
+        &self,
+        candidates: Vec<Arc<Server>>,
+        make_current: bool,
+    ) -> Result<Lane, Error> {
         let began = Instant::now();
         let mut causes = Vec::new();
-        for server in self.order(avoid) {
+        for server in candidates {
             match self.connect(&server).await {
                 Ok(connection) => {
-                    self.serving(server.index, avoid.is_none());
+                    self.serving(server.index, make_current);
                     return Ok(Lane { server, connection });
                 }
                 Err(cause) => causes.push((server.address.clone(), cause)),
@@ -184,12 +208,8 @@ impl Servers {
                 PROTOCOL_VERSION,
             ));
         }
-        if let Some(limit) = info
-            .limits
-            .map(|l| l.leases_per_keepalive)
-            .filter(|l| *l > 0)
-        {
-            connection.limit_leases(limit);
+        if let Some(limits) = &info.limits {
+            connection.limit(limits);
         }
         self.check_cluster(&server.address, &info.cluster_id)
             .map_err(|e| e.message().to_owned())

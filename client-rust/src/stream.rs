@@ -153,7 +153,7 @@ impl WatchStream {
 
     /// Serves the stream until it breaks, should be left, or is not needed.
     pub(crate) async fn run(&mut self, watch: &mut Watch) -> Result<Ended, Error> {
-        let shared = watch.shared.clone();
+        let wake = watch.lane.clone();
         loop {
             self.sync(watch);
             if watch.tracks.is_empty() {
@@ -166,7 +166,7 @@ impl WatchStream {
                     self.updated(watch, result)?;
                 }
                 () = pending(self.acking.as_mut().map(|(_, call)| call)) => self.acked(),
-                () = shared.watcher.woken() => {}
+                () = wake.woken() => {}
                 () = sleep_until(deadline) => {
                     if let Some(ended) = self.deadline_passed(watch)? {
                         return Ok(ended);

@@ -13,6 +13,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body::Frame;
 use hyper_util::rt::TokioIo;
+use muster_proto::v1;
 use muster_proto::v1::discovery_service_client::DiscoveryServiceClient;
 use muster_proto::v1::registration_service_client::RegistrationServiceClient;
 use muster_proto::v1::server_service_client::ServerServiceClient;
@@ -26,6 +27,7 @@ use crate::config::{self, Config, Transport};
 use crate::observer::Header;
 use crate::schedule::LEASES_PER_MESSAGE;
 use crate::tokens::Tokens;
+use crate::watcher::SUBSCRIPTIONS_PER_STREAM;
 
 /// The call that asks a server who it is, which needs no token.
 const HELLO: &str = "/muster.v1.ServerService/GetServerInfo";
@@ -42,8 +44,13 @@ pub(crate) struct Connection {
     headers: Arc<Vec<(HeaderName, HeaderValue)>>,
     tokens: Option<Arc<Tokens>>,
     broken: Arc<AtomicBool>,
-    /// Leases that the server takes in one keepalive, once it said so.
-    leases: Arc<AtomicUsize>,
+    limits: Arc<Limits>,
+}
+
+/// What the server takes, once it said so.
+struct Limits {
+    leases: AtomicUsize,
+    subscriptions: AtomicUsize,
 }
 
 impl Connection {
@@ -60,7 +67,10 @@ impl Connection {
             headers: Arc::new(headers(config)),
             tokens: config.tokens.clone(),
             broken: Arc::default(),
-            leases: Arc::new(AtomicUsize::new(LEASES_PER_MESSAGE)),
+            limits: Arc::new(Limits {
+                leases: AtomicUsize::new(LEASES_PER_MESSAGE),
+                subscriptions: AtomicUsize::new(SUBSCRIPTIONS_PER_STREAM),
+            }),
         })
     }
 
@@ -86,14 +96,30 @@ impl Connection {
 
     /// Leases that one keepalive may renew.
     pub(crate) fn leases_per_message(&self) -> usize {
-        self.leases.load(Ordering::Relaxed)
+        self.limits.leases.load(Ordering::Relaxed)
+    }
+
+    /// Subscriptions that one watch stream may carry.
+    pub(crate) fn subscriptions_per_stream(&self) -> usize {
+        self.limits.subscriptions.load(Ordering::Relaxed)
     }
 
     /// Notes what the server takes.
-    pub(crate) fn limit_leases(&self, limit: u32) {
-        let limit = usize::try_from(limit).unwrap_or(LEASES_PER_MESSAGE);
-        let limit = limit.clamp(1, LEASES_PER_MESSAGE);
-        self.leases.store(limit, Ordering::Relaxed);
+    pub(crate) fn limit(&self, limits: &v1::Limits) {
+        let set = |to: &AtomicUsize, limit: u32, most: usize| {
+            if limit > 0 {
+                let limit = usize::try_from(limit).unwrap_or(most);
+                to.store(limit.min(most), Ordering::Relaxed);
+            }
+        };
+        let ours = &self.limits;
+        set(
+            &ours.leases,
+            limits.leases_per_keepalive,
+            LEASES_PER_MESSAGE,
+        );
+        let subscriptions = limits.subscriptions_per_stream;
+        set(&ours.subscriptions, subscriptions, SUBSCRIPTIONS_PER_STREAM);
     }
 
     pub(crate) fn registrations(&self) -> RegistrationServiceClient<Connection> {

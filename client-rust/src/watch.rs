@@ -17,10 +17,12 @@ use crate::error::{Error, Reason};
 use crate::event::{ChangeTrace, Event};
 use crate::frame::FrameState;
 use crate::instance::ServiceName;
+use crate::keeper::first_reconnect;
 use crate::messages;
 use crate::servers::Lane;
 use crate::stream::{Ended, WatchStream};
-use crate::watched::Watched;
+use crate::watched::{Held, Watched};
+use crate::watcher::WatchLane;
 
 /// How long nothing but servers of a lower epoch must have answered until one is accepted.
 const LOWER_EPOCH_AFTER: Duration = Duration::from_secs(60);
@@ -67,6 +69,10 @@ impl Track {
             track.forbidden = disk.forbidden;
             track.disk_cluster = Some(disk.cluster_id);
         }
+        if let Some(held) = track.watched.take_held() {
+            track.frames = held.frames;
+            track.forbidden = held.forbidden;
+        }
         track
     }
 
@@ -86,8 +92,11 @@ impl Track {
 /// The state of the task.
 pub(crate) struct Watch {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) lane: Arc<WatchLane>,
     /// By subscription id. Exactly what is wanted, since the last look.
     pub(crate) tracks: BTreeMap<u32, Track>,
+    /// The version of what is wanted at that look.
+    synced: u64,
     /// The highest epoch that was seen and not given up.
     epoch: u64,
     /// A server opened a stream, so that `epoch` is not only from disk.
@@ -101,23 +110,28 @@ pub(crate) struct Watch {
 }
 
 /// Runs until the client closes. Nothing has to be said to the registry then: it sees the stream end.
-pub(crate) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<Shared>, lane: Arc<WatchLane>, epoch: u64) {
     let closing = shared.watcher.closing();
-    closing.run_until_cancelled_owned(serve(shared)).await;
+    closing
+        .run_until_cancelled_owned(serve(shared, lane, epoch))
+        .await;
 }
 
-async fn serve(shared: Arc<Shared>) {
+async fn serve(shared: Arc<Shared>, lane: Arc<WatchLane>, epoch: u64) {
     let mut watch = Watch {
         tracks: BTreeMap::new(),
-        epoch: 0,
+        synced: 0,
+        epoch,
         answered: false,
         last_good: Instant::now(),
         retries: Backoff::default(),
         one_by_one: false,
         shared,
+        lane,
     };
     loop {
-        watch.shared.watcher.wait_for_selectors().await;
+        let lane = watch.lane.clone();
+        watch.shared.watcher.wait_for_selectors(&lane).await;
         let ended = match watch.open(None).await {
             Ok(Some(stream)) => watch.follow(stream).await,
             Ok(None) => Ok(()),
@@ -143,7 +157,8 @@ impl Watch {
                 stream.tell_end(&self.shared, &ended);
                 return ended;
             }
-            match self.open(Some(stream.lane.index())).await {
+            let left = (stream.lane.index(), stream.isolated);
+            match self.open(Some(left)).await {
                 Ok(Some(next)) if !stream.isolated || next.lane.index() != stream.lane.index() => {
                     stream.tell_end(&self.shared, &Ok(()));
                     stream = next;
@@ -165,22 +180,59 @@ impl Watch {
         for track in self.tracks.values() {
             track.watched.lost_stream();
         }
-        let wait = self.retries.next(backoff::CAP, self.shared.config.word());
+        let wait = self.delay();
         let wait = sleep(wait.max(e.retry_after().unwrap_or_default()));
         tokio::pin!(wait);
         // Not for what nobody wants any more.
-        while self.shared.watcher.count() > 0 {
+        while self.shared.watcher.count_of(&self.lane) > 0 {
             tokio::select! {
                 () = &mut wait => return,
-                () = self.shared.watcher.woken() => {}
+                () = self.lane.woken() => {}
             }
         }
     }
 
-    /// Opens a stream and waits for its first frame. There is neither stream nor error if what is
+    /// How long to wait after a stream that ended: at first only so long that the clients of a server
+    /// that stopped do not come all at once.
+    fn delay(&mut self) -> Duration {
+        let word = self.shared.config.word();
+        let first = self.retries.is_fresh();
+        let wait = self.retries.next(backoff::CAP, word);
+        if first { first_reconnect(word) } else { wait }
+    }
+
+    /// The server of the next stream: another one if the one that is left cannot reach its store,
+    /// the next in turn if it is left by choice.
+    async fn choose(&self, left: Option<(usize, bool)>) -> Result<Lane, Error> {
+        let servers = &self.shared.servers;
+        match left {
+            None => servers.acquire(None).await,
+            Some((index, true)) => servers.acquire(Some(index)).await,
+            Some((index, false)) => servers.handover(index).await,
+        }
+    }
+
+    /// Gives what is more than the server takes on one stream to other tasks.
+    fn limit(&mut self, per_stream: usize) {
+        let watcher = &self.shared.watcher;
+        let more = watcher.limit(&self.lane, per_stream);
+        for watched in &more {
+            if let Some(track) = self.tracks.remove(&watched.id) {
+                watched.hand_over(Held {
+                    frames: track.frames,
+                    forbidden: track.forbidden,
+                });
+            }
+        }
+        watcher.place(&self.shared, more, self.epoch);
+    }
+
+    /// Opens a stream and waits for its first frame. `left` is the server of the stream that is left
+    /// for it by choice, and whether that cannot reach its store. There is neither stream nor error if what is
     /// wanted should be looked at again.
-    async fn open(&mut self, avoid: Option<usize>) -> Result<Option<WatchStream>, Error> {
-        let lane = self.shared.servers.acquire(avoid).await?;
+    async fn open(&mut self, left: Option<(usize, bool)>) -> Result<Option<WatchStream>, Error> {
+        let lane = self.choose(left).await?;
+        self.limit(lane.connection.subscriptions_per_stream());
         self.sync_tracks();
         let mut ids: Vec<u32> = self.tracks.keys().copied().collect();
         if self.one_by_one {
@@ -211,7 +263,12 @@ impl Watch {
 
     /// Makes the tracks what is wanted now.
     pub(crate) fn sync_tracks(&mut self) {
-        let wanted = self.shared.watcher.wanted();
+        let version = self.shared.watcher.version();
+        if version == self.synced {
+            return;
+        }
+        self.synced = version;
+        let wanted = self.shared.watcher.wanted_of(&self.lane);
         self.tracks
             .retain(|id, _| wanted.binary_search_by_key(id, |w| w.id).is_ok());
         for watched in wanted {

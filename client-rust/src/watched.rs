@@ -8,6 +8,8 @@ use tokio::sync::watch;
 
 use crate::cache_view::DiskView;
 use crate::error::Error;
+use crate::frame::FrameState;
+use crate::instance::ServiceName;
 use crate::kinds::Position;
 use crate::selector::Selector;
 use crate::view::{Clock, Source, View};
@@ -26,6 +28,14 @@ pub(crate) struct Watched {
     pickers: Mutex<Pickers>,
     /// What was found on disk, until the watch task takes it.
     disk: Mutex<Option<DiskView>>,
+    /// What a watch task held that gave the selector to another one.
+    held: Mutex<Option<Held>>,
+}
+
+/// What a watch task holds of a selector.
+pub(crate) struct Held {
+    pub(crate) frames: FrameState,
+    pub(crate) forbidden: Arc<[ServiceName]>,
 }
 
 #[derive(Default)]
@@ -58,7 +68,20 @@ impl Watched {
             end: OnceLock::new(),
             pickers: Mutex::default(),
             disk: Mutex::new(disk),
+            held: Mutex::default(),
         }
+    }
+
+    /// Keeps what a task held for the next one.
+    pub(crate) fn hand_over(&self, held: Held) {
+        let mut slot = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = Some(held);
+    }
+
+    /// Takes what the task before held.
+    pub(crate) fn take_held(&self) -> Option<Held> {
+        let mut slot = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.take()
     }
 
     /// Takes what was found on disk.

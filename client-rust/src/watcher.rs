@@ -15,19 +15,29 @@ use crate::telemetry;
 use crate::watch;
 use crate::watched::Watched;
 
+/// Subscriptions that one stream carries until a server says that it takes fewer.
+pub(crate) const SUBSCRIPTIONS_PER_STREAM: usize = 1_000;
+/// Watch streams that a client has at most.
+const MAX_WATCH_LANES: usize = 16;
+
 /// The selectors that are wanted. Users change the table and wake the task, which makes the stream
 /// carry them: so subscribing and dropping never wait, and no queue can overflow.
 #[derive(Default)]
 pub(crate) struct Watcher {
     table: Mutex<Table>,
-    /// Selectors came or went, a picker applied a view, or it is closing.
-    wake: Notify,
     closing: CancellationToken,
 }
 
 #[derive(Default)]
 struct Table {
-    started: bool,
+    /// Filled in order; each takes `per_stream` selectors.
+    lanes: Vec<Arc<WatchLane>>,
+    /// How many selectors each lane carries.
+    carried: Vec<usize>,
+    /// Rises with each change of the entries.
+    version: u64,
+    /// 0 until a server said what it takes.
+    per_stream: usize,
     last_id: u32,
     /// By canonical selector.
     entries: HashMap<Vec<u8>, Entry>,
@@ -37,6 +47,7 @@ struct Table {
 
 struct Entry {
     watched: Arc<Watched>,
+    lane: usize,
     handle: Weak<Handle>,
 }
 
@@ -52,6 +63,80 @@ impl Drop for Handle {
     }
 }
 
+/// What one watch stream carries: all selectors, unless they are more than servers take on one.
+#[derive(Default)]
+pub(crate) struct WatchLane {
+    index: usize,
+    /// Selectors came or went, a picker applied a view, or it is closing.
+    wake: Notify,
+}
+
+impl WatchLane {
+    /// Makes the task look again.
+    fn nudge(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}
+
+impl Table {
+    fn per_stream(&self) -> usize {
+        match self.per_stream {
+            0 => SUBSCRIPTIONS_PER_STREAM,
+            n => n,
+        }
+    }
+
+    /// Takes a selector off.
+    fn remove(&mut self, key: &[u8]) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.carried[entry.lane] -= 1;
+            self.version += 1;
+        }
+    }
+
+    /// Makes another lane carry a selector.
+    fn shift(&mut self, key: &[u8], lane: usize) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            self.carried[entry.lane] -= 1;
+            entry.lane = lane;
+            self.carried[lane] += 1;
+            self.version += 1;
+        }
+    }
+
+    /// The first lane that takes one more selector, and whether it is new; none without one.
+    fn room(&mut self) -> Option<(usize, bool)> {
+        let per_stream = self.per_stream();
+        if let Some(lane) = self.carried.iter().position(|n| *n < per_stream) {
+            return Some((lane, false));
+        }
+        if self.lanes.len() == MAX_WATCH_LANES {
+            return None;
+        }
+        let index = self.lanes.len();
+        self.lanes.push(Arc::new(WatchLane {
+            index,
+            wake: Notify::new(),
+        }));
+        self.carried.push(0);
+        Some((index, true))
+    }
+
+    fn full(&self, selector: &Selector) -> Error {
+        let text = messages::too_many_selectors(
+            &selector.to_string(),
+            self.entries.len(),
+            MAX_WATCH_LANES,
+            self.per_stream(),
+        );
+        Error::new(Reason::LimitExceeded, text)
+    }
+}
+
 impl Watcher {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -62,7 +147,7 @@ impl Watcher {
         let watcher = &shared.watcher;
         let key = selector.canonical();
         let stored = watcher.stored(shared, &key);
-        let (handle, start) = {
+        let (handle, lane, start) = {
             let mut table = watcher.lock();
             if watcher.closing.is_cancelled() {
                 return Err(shared.closed_error());
@@ -70,6 +155,9 @@ impl Watcher {
             if let Some(handle) = table.entries.get(&key).and_then(|e| e.handle.upgrade()) {
                 return Ok(handle);
             }
+            let Some((lane, start)) = table.room() else {
+                return Err(table.full(&selector));
+            };
             table.last_id += 1;
             let id = table.last_id;
             let watched = Arc::new(Watched::new(
@@ -85,19 +173,64 @@ impl Watcher {
             });
             let entry = Entry {
                 watched,
+                lane,
                 handle: Arc::downgrade(&handle),
             };
             table.entries.insert(key, entry);
-            (handle, !std::mem::replace(&mut table.started, true))
+            table.carried[lane] += 1;
+            table.version += 1;
+            (handle, table.lanes[lane].clone(), start)
         };
         if start {
-            shared.spawn(watch::run(shared.clone()));
-            if shared.config.telemetry.observer.is_some() {
-                shared.spawn(telemetry::watch_freshness(shared.clone()));
+            Watcher::start(shared, &lane, 0);
+        }
+        lane.nudge();
+        Ok(handle)
+    }
+
+    /// Starts a lane's task, which takes no lower epoch than this one.
+    fn start(shared: &Arc<Shared>, lane: &Arc<WatchLane>, epoch: u64) {
+        shared.spawn(watch::run(shared.clone(), lane.clone(), epoch));
+        if lane.index == 0 && shared.config.telemetry.observer.is_some() {
+            shared.spawn(telemetry::watch_freshness(shared.clone()));
+        }
+    }
+
+    /// Takes what a server says that one stream may carry, and returns what of the lane of the
+    /// caller, its task, is more: to be given to `place` once the caller let go of it.
+    pub(crate) fn limit(&self, from: &WatchLane, per_stream: usize) -> Vec<Arc<Watched>> {
+        self.lock().per_stream = per_stream;
+        let mut carried = self.wanted_of(from);
+        carried.split_off(per_stream.min(carried.len()))
+    }
+
+    /// Gives selectors, of this epoch, to the lanes that have room; what fits nowhere ends.
+    pub(crate) fn place(&self, shared: &Arc<Shared>, more: Vec<Arc<Watched>>, epoch: u64) {
+        for watched in more {
+            let placed = {
+                let mut table = self.lock();
+                let there = table.entries.get(&watched.key);
+                if there.is_none_or(|e| e.watched.id != watched.id) {
+                    continue; // closed meanwhile
+                }
+                match table.room() {
+                    None => Err(table.full(&watched.selector)),
+                    Some((lane, start)) => {
+                        table.shift(&watched.key, lane);
+                        Ok((table.lanes[lane].clone(), start))
+                    }
+                }
+            };
+            match placed {
+                Err(error) => self.refuse(&watched, error),
+                Ok((lane, start)) => {
+                    if start {
+                        Watcher::start(shared, &lane, epoch);
+                    }
+                    lane.nudge();
+                }
             }
         }
-        watcher.nudge();
-        Ok(handle)
     }
 
     /// What the disk has of a selector that is not watched yet.
@@ -114,7 +247,7 @@ impl Watcher {
             let mut table = self.lock();
             let present = table.entries.get(&watched.key);
             if present.is_some_and(|e| e.watched.id == watched.id) {
-                table.entries.remove(&watched.key);
+                table.remove(&watched.key);
             }
         }
         self.nudge();
@@ -133,6 +266,8 @@ impl Watcher {
             let mut table = self.lock();
             // While locked, so that none is added after the last look.
             self.closing.cancel();
+            table.carried.fill(0);
+            table.version += 1;
             std::mem::take(&mut table.entries)
         };
         for entry in all.into_values() {
@@ -147,13 +282,11 @@ impl Watcher {
         self.closing.clone()
     }
 
-    /// Makes the task look again.
+    /// Makes all tasks look again.
     pub(crate) fn nudge(&self) {
-        self.wake.notify_one();
-    }
-
-    pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
+        for lane in &self.lock().lanes {
+            lane.nudge();
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -169,18 +302,38 @@ impl Watcher {
         self.lock().failure.clone()
     }
 
-    /// What a stream should carry, oldest first.
+    /// Everything that is watched, oldest first.
     pub(crate) fn wanted(&self) -> Vec<Arc<Watched>> {
+        self.wanted_where(|_| true)
+    }
+
+    /// What a lane's stream should carry, oldest first.
+    pub(crate) fn wanted_of(&self, lane: &WatchLane) -> Vec<Arc<Watched>> {
+        self.wanted_where(|e| e.lane == lane.index)
+    }
+
+    fn wanted_where(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Watched>> {
         let table = self.lock();
-        let mut list: Vec<_> = table.entries.values().map(|e| e.watched.clone()).collect();
+        let wanted = table.entries.values().filter(|e| is_wanted(e));
+        let mut list: Vec<_> = wanted.map(|e| e.watched.clone()).collect();
         list.sort_by_key(|w| w.id);
         list
     }
 
-    /// Returns once there is something to watch.
-    pub(crate) async fn wait_for_selectors(&self) {
-        while self.count() == 0 {
-            self.woken().await;
+    /// Rises with each change of what is wanted.
+    pub(crate) fn version(&self) -> u64 {
+        self.lock().version
+    }
+
+    /// How many selectors a lane's stream should carry.
+    pub(crate) fn count_of(&self, lane: &WatchLane) -> usize {
+        self.lock().carried[lane.index]
+    }
+
+    /// Returns once a lane has something to watch.
+    pub(crate) async fn wait_for_selectors(&self, lane: &WatchLane) {
+        while self.count_of(lane) == 0 {
+            lane.woken().await;
         }
     }
 }

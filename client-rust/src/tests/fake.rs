@@ -183,6 +183,7 @@ impl Fake {
         let words = self.words.clone();
         Client::builder(servers)
             .name("test-client")
+            .in_order()
             .with_dial(self.dialler())
             // Distinct, and in the middle of every range.
             .words(Arc::new(move || {

@@ -18,6 +18,7 @@ mod registration;
 #[cfg(feature = "tonic-0_14-serve")]
 mod serve;
 mod servers;
+mod servers_order;
 mod setters;
 mod subscription;
 #[cfg(feature = "tls-ring")]
@@ -26,4 +27,5 @@ mod tls;
 mod token;
 mod vectors;
 mod watch;
+mod watch_lanes;
 mod watch_trouble;
