@@ -322,7 +322,10 @@ mod tests {
             (Selector::services([]), false),
             (Selector::service("Shop", "pay"), false),
             (Selector::prefix("Shop", ""), false),
-            (Selector::service("shop", "pay").version_range("latest"), false),
+            (
+                Selector::service("shop", "pay").version_range("latest"),
+                false,
+            ),
         ] {
             assert_eq!(selector.validate().is_ok(), ok, "{selector}");
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http::Request;
 use muster_proto::v1;
 use muster_proto::v1::RemovalReason as Why;
@@ -11,11 +12,14 @@ use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::{Code, Status};
+use tower::discover::Change;
 
 use super::fake::{Fake, OpenWatch, What};
 use super::watch::{grown, pay, until_view};
 use crate::testset::Model;
-use crate::tonic_0_14::{Channel, ChannelOptions, Connecting, Connector, EndpointKey};
+use crate::tonic_0_14::{
+    Channel, ChannelOptions, Connecting, Connector, Discover, Discovered, EndpointKey, discover,
+};
 use crate::{Client, Reason};
 
 /// Attempts to connect that never end: what is known is all that counts here.
@@ -181,4 +185,57 @@ async fn calls_fail_with_the_reason_of_a_refusal() {
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().ends_with("[FORBIDDEN]"), "{status}");
     client.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn discovery_inserts_an_endpoint_once_and_removes_what_is_gone() {
+    let fake = Fake::new(1);
+    let client = fake.client();
+    let subscription = client.subscribe(pay()).expect("a subscription");
+    let options = ChannelOptions {
+        connector: Arc::new(Nowhere),
+        ..ChannelOptions::default()
+    };
+    let mut discovery = discover(&subscription, options);
+    let stream = fake.next_watch().await;
+    let m = Model::with(1, 10, &["a", "b"]);
+    stream.open_in(m.epoch, m.view_id).await;
+    stream.snapshot(m.snapshot(Cause::First)).await;
+    let mut services = Vec::new();
+    for want in ["a.test:80", "b.test:80"] {
+        match next(&mut discovery).await {
+            Change::Insert(key, service) => {
+                assert_eq!(&*key.address, want);
+                services.push(service);
+            }
+            Change::Remove(key) => panic!("{key} was removed"),
+        }
+    }
+    // One changes and one is added: only the new one is announced.
+    let mut second = grown(&m, "c");
+    let changed = second.instances.get_mut("a").expect("the instance");
+    (changed.weight, changed.modify_revision) = (Some(7), second.revision);
+    stream.delta(second.delta_from(&m, Why::Expired)).await;
+    assert!(
+        matches!(next(&mut discovery).await, Change::Insert(key, _) if &*key.address == "c.test:80")
+    );
+    assert_eq!(services[0].endpoint().weight, 7);
+    let third = shrunk(&second, "a");
+    stream.delta(third.delta_from(&second, Why::Expired)).await;
+    assert!(
+        matches!(next(&mut discovery).await, Change::Remove(key) if &*key.address == "a.test:80")
+    );
+    // Whoever still holds it reaches nobody.
+    let answer = services[0].call(Request::new(Body::empty())).await;
+    let status = answer.map(|_| ()).expect_err("a failure");
+    assert_eq!(status.code(), Code::Unavailable);
+    client.close().await;
+    assert!(discovery.next().await.is_none());
+}
+
+async fn next(discovery: &mut Discover) -> Change<EndpointKey, Discovered> {
+    let next = timeout(Duration::from_secs(60), discovery.next()).await;
+    next.expect("a change")
+        .expect("no end")
+        .unwrap_or_else(|never| match never {})
 }
