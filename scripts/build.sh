@@ -50,8 +50,11 @@ build_conformance() {
 	CGO_ENABLED=0 go build -trimpath -o bin/muster ./cmd/muster
 	CGO_ENABLED=0 go build -trimpath -o bin/harness ./conformance/harness
 	CGO_ENABLED=0 go build -trimpath -o bin/testee-go ./conformance/testee/go
-	cargo build --quiet --package muster-testee
+	CGO_ENABLED=0 go build -trimpath -o bin/registry-go ./client-go/mustertest/registry
+	# All at once, so that the client is built with one set of features.
+	cargo build --quiet --package muster-testee --package muster-client --features muster-client/testing --bin testee-rust --example registry
 	cp "${CARGO_TARGET_DIR:-target}/debug/testee-rust" bin/
+	cp "${CARGO_TARGET_DIR:-target}/debug/examples/registry" bin/registry-rust
 }
 
 case ${1:-} in

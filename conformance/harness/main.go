@@ -29,11 +29,13 @@ type config struct {
 	languages []string
 	testees   map[string][]string
 	registry  string
+	inMemory  bool
 	can       map[string]bool
 	scenarios string
 	parallel  int
 	verbose   bool
 	keep      bool
+	suite     string // what the tally calls this run
 	tally     string
 }
 
@@ -65,10 +67,11 @@ func main() {
 var registries = map[string]struct {
 	program string
 	can     []string
+	memory  bool
 }{
-	"muster":     {"muster", []string{"durable", "proxy"}},
-	"mustertest": {"mustertest-registry", nil},
-	"testing":    {"testing-registry", nil},
+	"muster":     {"muster", []string{"durable"}, false},
+	"mustertest": {"registry-go", nil, true},
+	"testing":    {"registry-rust", nil, true},
 }
 
 func flags(args []string) (*config, error) {
@@ -118,7 +121,11 @@ func (c *config) programs(bin, registry string) error {
 	if err != nil {
 		return err
 	}
-	c.registry = filepath.Join(bin, known.program)
+	c.registry, c.inMemory = filepath.Join(bin, known.program), known.memory
+	c.suite = "scenarios"
+	if registry != "muster" {
+		c.suite += " on " + registry
+	}
 	all := []string{c.registry}
 	for _, language := range c.languages {
 		if c.testees[language] == nil {

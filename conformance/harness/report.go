@@ -112,13 +112,13 @@ func writeTally(c *config, passed, failed map[string]int, skipped, different int
 	}
 	defer f.Close()
 	for _, language := range c.languages {
-		_, err = fmt.Fprintf(f, "scenarios %s\t%d\t%d\t%d\t%d\n", language, passed[language], failed[language], skipped, took.Milliseconds())
+		_, err = fmt.Fprintf(f, "%s %s\t%d\t%d\t%d\t%d\n", c.suite, language, passed[language], failed[language], skipped, took.Milliseconds())
 		if err != nil {
 			return err
 		}
 	}
 	if different > 0 {
-		_, err = fmt.Fprintf(f, "scenarios equal\t0\t%d\t0\t0\n", different)
+		_, err = fmt.Fprintf(f, "%s equal\t0\t%d\t0\t0\n", c.suite, different)
 	}
 	return err
 }

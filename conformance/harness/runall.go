@@ -89,6 +89,6 @@ func playOne(ctx context.Context, c *config, s *scenario.Scenario, language, dir
 			fmt.Printf("%s %s: %s\n", s.Name, language, fmt.Sprintf(format, args...))
 		}
 	}
-	programs := stage.Programs{Registry: c.registry, Testee: c.testees[language]}
+	programs := stage.Programs{Registry: c.registry, InMemory: c.inMemory, Testee: c.testees[language]}
 	return play.Play(ctx, s, programs, filepath.Join(dir, s.Name+"-"+language), verbose)
 }

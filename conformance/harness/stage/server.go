@@ -30,16 +30,20 @@ type Server struct {
 	// Address where it serves.
 	Address string
 
-	program string
+	command []string
 	dir     string
 	log     string
-	args    []string
 	process *Process
 }
 
-func newServer(program, dir, name string, args []string) (*Server, error) {
+func newServer(programs Programs, dir, name string, flags []string) (*Server, error) {
 	address, err := freeAddress()
-	return &Server{Address: address, program: program, dir: filepath.Join(dir, name), log: filepath.Join(dir, name+".log"), args: args}, err
+	s := &Server{Address: address, dir: filepath.Join(dir, name), log: filepath.Join(dir, name+".log")}
+	s.command = []string{programs.Registry, "--listen", address}
+	if !programs.InMemory {
+		s.command = append([]string{programs.Registry, "server", "--data-dir", s.dir, "--listen", address, "--log-level", "debug"}, flags...)
+	}
+	return s, err
 }
 
 // Start starts the server and waits until it serves.
@@ -47,8 +51,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.Running() {
 		return fmt.Errorf("the server at %s runs already", s.Address)
 	}
-	argv := append([]string{s.program, "server", "--data-dir", s.dir, "--listen", s.Address, "--log-level", "debug"}, s.args...)
-	process, err := run("server", s.log, argv, func(*exec.Cmd) {})
+	process, err := run("server", s.log, s.command, func(*exec.Cmd) {})
 	if err != nil {
 		return err
 	}

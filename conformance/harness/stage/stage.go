@@ -23,6 +23,9 @@ const TesteeLog = "testee.log"
 type Programs struct {
 	// Registry is the server's program, called as the muster command is.
 	Registry string
+	// InMemory tells that the registry is one for tests, which keeps nothing and
+	// takes no argument but --listen.
+	InMemory bool
 	// Testee is the testee's command.
 	Testee []string
 }
@@ -78,7 +81,7 @@ func numbered(name string, n int) string {
 func (s *Stage) StartServer(ctx context.Context, n int, args []string) error {
 	if s.servers[n] == nil {
 		name := numbered("server", n)
-		server, err := newServer(s.programs.Registry, s.Dir, name, args)
+		server, err := newServer(s.programs, s.Dir, name, args)
 		if err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func (n *Names) value(text string) string {
 	for _, k := range n.known {
 		text = strings.ReplaceAll(text, k[0], k[1])
 	}
-	return portForm.ReplaceAllString(text, "$1:{port}")
+	return portForm.ReplaceAllString(text, "loopback:{port}")
 }
 
 // snake writes AdvertiseFrom as advertise_from: names of the API differ only in

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -67,20 +68,31 @@ func (g *channel) echo(ctx context.Context, options ...grpc.CallOption) (string,
 	return out.GetValue(), err
 }
 
-// call makes one call: call NAME [timeout=] [wait=yes], waiting for readiness.
+// call makes one call: call NAME [timeout=] [wait=yes] [hash=] [pin=], waiting
+// for readiness, by the hash of a key, to one instance.
 func (t *testee) call(ctx context.Context, c command) (answer, error) {
 	g, err := t.channel(c)
 	if err != nil {
 		return nil, err
 	}
 	if _, given := c.With["timeout"]; !given {
-		c.With = map[string]string{"timeout": callTimeout.String(), "wait": c.With["wait"]}
+		c.With = maps.Clone(c.With)
+		if c.With == nil {
+			c.With = map[string]string{}
+		}
+		c.With["timeout"] = callTimeout.String()
 	}
 	ctx, cancel, err := timeout(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
+	if key, given := c.With["hash"]; given {
+		ctx = mustergrpc.WithHashKey(ctx, key)
+	}
+	if id, given := c.With["pin"]; given {
+		ctx = mustergrpc.WithInstance(ctx, id)
+	}
 	began := time.Now()
 	who, err := g.echo(ctx, grpc.WaitForReady(c.With["wait"] == "yes"))
 	if err != nil {

@@ -17,7 +17,7 @@ type client struct{ *muster.Client }
 
 // newClient makes a client: client [NAME] servers=HOST:PORT,... [ttl=] [name=]
 // [freshness=FRESH,STALE] [tls-ca=] [tls-cert=] [tls-key=] [tls-name=] [token=]
-// [token-file=].
+// [token-file=] [cache=DIR] [region=] [zone=].
 func (t *testee) newClient(_ context.Context, c command) (answer, error) {
 	var servers []string
 	options := []muster.Option{muster.WithLogger(t.log)}
@@ -41,6 +41,10 @@ func (t *testee) newClient(_ context.Context, c command) (answer, error) {
 			secure.KeyFile = value
 		case "tls-name":
 			secure.ServerName = value
+		case "cache":
+			options = append(options, muster.WithCacheDir(value))
+		case "region", "zone":
+			options = append(options, muster.WithLocality(c.With["region"], c.With["zone"]))
 		case "token":
 			options = append(options, muster.WithToken(muster.FixedToken(value)))
 		case "token-file":

@@ -21,6 +21,9 @@ pub(crate) const ECHO: &str = "/conformance.Echo/Name";
 /// Bounds a call without option `timeout`.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longer than the deadline of any call, which then decides.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
 /// A gRPC channel, and the load on it.
 pub(crate) struct Wire {
     channel: tonic_0_14::Channel,
@@ -40,7 +43,9 @@ impl Wire {
         let mut request = Request::new(String::new());
         request.set_timeout(limit);
         if wait {
-            request.extensions_mut().insert(WaitForReady::up_to(limit));
+            request
+                .extensions_mut()
+                .insert(WaitForReady::up_to(FOR_EVER));
         }
         let codec = ProstCodec::<String, String>::default();
         let answer = grpc.unary(request, PathAndQuery::from_static(ECHO), codec);

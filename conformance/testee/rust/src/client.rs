@@ -20,10 +20,12 @@ fn secured(
 
 impl Testee {
     /// `client [NAME] servers=HOST:PORT,... [ttl=] [name=] [freshness=FRESH,STALE] [tls-ca=]
-    /// [tls-cert=] [tls-key=] [tls-name=] [token=] [token-file=]`.
+    /// [tls-cert=] [tls-key=] [tls-name=] [token=] [token-file=] [cache=DIR] [region=]
+    /// [zone=]`.
     pub(crate) fn new_client(&self, c: &Command) -> Answer {
         let servers = c.with.get("servers").map_or("", String::as_str);
         let servers = servers.split(',').filter(|s| !s.is_empty());
+        let given = |name: &str| c.with.get(name).map_or("", String::as_str);
         let mut secure = None;
         let mut builder = Client::builder(servers);
         for (name, value) in &c.with {
@@ -39,6 +41,8 @@ impl Testee {
                 "tls-cert" => secured(builder, &mut secure, |s| s.cert_file(value)),
                 "tls-key" => secured(builder, &mut secure, |s| s.key_file(value)),
                 "tls-name" => secured(builder, &mut secure, |s| s.server_name(value)),
+                "cache" => builder.cache_dir(value),
+                "region" | "zone" => builder.locality(given("region"), given("zone")),
                 "token" => builder.token(FixedToken::new(value)),
                 "token-file" => builder.token(TokenFile::new(value)),
                 other => return Err(c.unknown(other)),

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
-use muster_client::{
-    Picker, Position, Selector, ServiceName, Subscription, Update, Updates,
-};
+use muster_client::{Picker, Position, Selector, ServiceName, Subscription, Update, Updates};
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
