@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -11,9 +10,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// portSeed lets two harnesses at the same time begin at different ports.
-var portSeed = rand.Uint32N(portCount)
 
 const (
 	// serveWait bounds the start of a server.

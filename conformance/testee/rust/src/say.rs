@@ -68,7 +68,12 @@ pub(crate) fn error(e: &Error) -> Value {
 }
 
 fn status(s: &Status) -> Value {
-    json!({ "reason": reason(s), "code": code(s.code()), "about": { "text": s.message() } })
+    // The channel gives a reason for a deadline that passed; in Go it is gRPC's own error.
+    let reason = match s.code() {
+        Code::DeadlineExceeded => String::new(),
+        _ => reason(s),
+    };
+    json!({ "reason": reason, "code": code(s.code()), "about": { "text": s.message() } })
 }
 
 /// `google.rpc.Status`, as far as it is read here.
