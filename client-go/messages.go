@@ -105,6 +105,10 @@ func textFile(option, path, why string) string {
 
 func textKeepsTLS(why string) string { return why + "; the certificates from before stay in use" }
 
+func textUnknownVariables(names []string) string {
+	return fmt.Sprintf("environment variables that mean nothing: %s; most likely misspelt", strings.Join(names, ", "))
+}
+
 func textNoToken(why string) string {
 	return fmt.Sprintf("no token to call the registry with: %s; check the token source", why)
 }
