@@ -128,6 +128,7 @@ impl Wish {
 mod tests {
     use super::*;
     use crate::Selector;
+    use crate::fixed::FixedServices;
     use crate::freshness::Ages;
     use crate::view::Clock;
 
@@ -137,6 +138,7 @@ mod tests {
             id,
             vec![],
             selector,
+            &FixedServices::default(),
             Clock::start(Ages::default()),
             None,
         ))

@@ -119,14 +119,14 @@ impl WatchStream {
                 note_verified(track, &swap);
                 publish(track, header, timing, &swap, &staged, true);
                 self.tell_applied(&shared, track, frame, swap.cause, &staged);
-                shared.offer_to_cache(&track.watched.key, &track.watched.view());
+                shared.keep_on_disk(&track.watched);
             }
             Outcome::Moved(gone) => {
                 let changed = !gone.is_empty();
                 let swap = Swap { cause: None, gone };
                 publish(track, header, timing, &swap, &staged, changed);
                 self.tell_applied(&shared, track, frame, None, &staged);
-                shared.offer_to_cache(&track.watched.key, &track.watched.view());
+                shared.keep_on_disk(&track.watched);
             }
             Outcome::Broken(broken) => return Err(self.broken(watch, id, broken)),
         }
@@ -236,6 +236,9 @@ fn publish(
         if changed {
             v.instances = frames.instances();
             v.services = frames.services();
+        }
+        if let Some(fixed) = &track.watched.fixed {
+            fixed.add_to(v);
         }
         if let Some(cause) = swap.cause {
             v.snapshots += 1;

@@ -22,6 +22,7 @@ use crate::client::Shared;
 use crate::messages;
 use crate::token::file_cause;
 use crate::view::View;
+use crate::watched::Watched;
 
 /// The least time between two writes of one view.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -142,6 +143,13 @@ impl DiskCache {
 }
 
 impl Shared {
+    /// Lets the view of a selector be kept. One that is partly fixed is not what the registry has.
+    pub(crate) fn keep_on_disk(self: &Arc<Self>, watched: &Watched) {
+        if watched.fixed.is_none() {
+            self.offer_to_cache(&watched.key, &watched.view());
+        }
+    }
+
     /// Lets a view be kept on disk, if there is a cache.
     pub(crate) fn offer_to_cache(self: &Arc<Self>, key: &[u8], view: &Arc<View>) {
         if self.cache.as_ref().is_some_and(|c| c.put(key, view)) {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::answers::Answers;
 use crate::backoff::{self, Backoff};
 use crate::cache::DiskCache;
 use crate::config::{self, ClientBuilder, Config};
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) servers: Servers,
     pub(crate) keeper: Keeper,
     pub(crate) watcher: Watcher,
+    pub(crate) answers: Answers,
     /// None without a directory for it.
     pub(crate) cache: Option<DiskCache>,
     pub(crate) clock: Clock,
@@ -107,12 +109,22 @@ impl Client {
         ClientBuilder::new(servers.into_iter().map(Into::into).collect())
     }
 
+    /// Begins a client without a registry: the instances are given and do not change. Its views are
+    /// always `FRESH` and of source `STATIC`; a service that was not given is `SERVICE_UNKNOWN`.
+    /// Filters of selectors mean nothing to it, and registering is refused.
+    pub fn fixed(instances: impl IntoIterator<Item = InstanceSpec>) -> ClientBuilder {
+        ClientBuilder::new(Vec::new())
+            .overrides(instances)
+            .without_registry()
+    }
+
     pub(crate) fn start(config: Config, cache: Option<DiskCache>, runtime: Handle) -> Client {
         let config = Arc::new(config);
         let shared = Arc::new(Shared {
             servers: Servers::new(config.clone()),
             keeper: Keeper::default(),
             watcher: Watcher::default(),
+            answers: Answers::default(),
             cache,
             clock: Clock::start(config.ages),
             id: config.word(),
@@ -151,6 +163,9 @@ impl Client {
     /// `NO_SERVER`, with every server that was tried and why it did not serve; `CLOSED`.
     pub async fn ready(&self) -> Result<(), Error> {
         let shared = self.shared();
+        if shared.config.fixed.all {
+            return Ok(());
+        }
         let deadline = Instant::now() + config::CALL_TIMEOUT;
         let mut retries = Backoff::default();
         let mut last = None;

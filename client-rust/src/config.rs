@@ -16,10 +16,12 @@ use crate::cache::DiskCache;
 use crate::cache_dir::{CacheDir, CacheFiles};
 use crate::client::Client;
 use crate::error::{Error, Reason};
+use crate::fixed::FixedServices;
 use crate::freshness::Ages;
 use crate::instance::Locality;
 use crate::messages;
 use crate::observer::Observer;
+use crate::spec::InstanceSpec;
 use crate::telemetry::Telemetry;
 #[cfg(feature = "tls-ring")]
 use crate::tls::{TlsConfig, TlsLoader};
@@ -83,6 +85,8 @@ pub(crate) struct Config {
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// Where this process runs.
     pub(crate) locality: Locality,
+    /// Services that the registry is not asked for.
+    pub(crate) fixed: Arc<FixedServices>,
     /// Where views are kept on disk.
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) open_cache: OpenCache,
@@ -140,7 +144,7 @@ impl Config {
     }
 
     fn validate(&self) -> Result<(), Error> {
-        if self.servers.is_empty() {
+        if self.servers.is_empty() && !self.fixed.all {
             return invalid(
                 "no registry servers given; pass at least one address, such as 127.0.0.1:7070",
             );
@@ -211,6 +215,10 @@ fn tcp(address: String) -> BoxFuture<'static, io::Result<Box<dyn Transport>>> {
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder {
     config: Config,
+    /// Instances that were given, not checked yet.
+    given: Vec<InstanceSpec>,
+    /// There is no registry.
+    alone: bool,
     #[cfg(feature = "tls-ring")]
     tls: Option<TlsConfig>,
 }
@@ -227,6 +235,7 @@ impl ClientBuilder {
                 tls: None,
                 tokens: None,
                 locality: Locality::default(),
+                fixed: Arc::default(),
                 cache_dir: None,
                 open_cache: Arc::new(|path| Ok(Arc::new(CacheDir::open(path)?))),
                 dial: Arc::new(tcp),
@@ -234,6 +243,8 @@ impl ClientBuilder {
                 order_word: Arc::new(|| fastrand::u64(..)),
                 telemetry: Arc::default(),
             },
+            given: Vec::new(),
+            alone: false,
             #[cfg(feature = "tls-ring")]
             tls: None,
         }
@@ -291,6 +302,19 @@ impl ClientBuilder {
             region: region.into(),
             zone: zone.into(),
         };
+        self
+    }
+
+    /// Replaces the instances of the registry: for the services of these it is never asked. For
+    /// development; default none. Filters of selectors mean nothing to them.
+    pub fn overrides(mut self, instances: impl IntoIterator<Item = InstanceSpec>) -> Self {
+        self.given = instances.into_iter().collect();
+        self
+    }
+
+    /// There is no registry: what is given is everything.
+    pub(crate) fn without_registry(mut self) -> Self {
+        self.alone = true;
         self
     }
 
@@ -359,6 +383,7 @@ impl ClientBuilder {
         if let Some(tls) = self.tls {
             self.config.tls = Some(Arc::new(TlsLoader::new(tls)?));
         }
+        self.config.fixed = Arc::new(FixedServices::new(self.given, self.alone)?);
         self.config.validate()?;
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::new(

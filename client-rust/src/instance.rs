@@ -404,6 +404,19 @@ pub struct Emptied {
 }
 
 impl ServiceState {
+    /// The state of a service whose instances were given to the client.
+    pub(crate) fn given(name: &ServiceName) -> ServiceState {
+        ServiceState {
+            name: name.clone(),
+            held: false,
+            emptied: None,
+            policy: None,
+            create_revision: 0,
+            modify_revision: 0,
+            tag: 0,
+        }
+    }
+
     /// The state as a server would send it, as far as this client knows it.
     pub(crate) fn to_wire(&self) -> v1::ServiceState {
         let ServiceState {

@@ -70,6 +70,7 @@
 
 mod ack;
 mod advertise;
+mod answers;
 mod apply;
 mod backoff;
 mod cache;
@@ -86,6 +87,7 @@ mod error;
 mod event;
 #[cfg(feature = "testing")]
 mod event_samples;
+mod fixed;
 mod frame;
 mod freshness;
 mod instance;

@@ -316,6 +316,36 @@ pub(crate) fn cache_set_aside(dir: &Path, file: &str, aside: &str, why: &str) ->
     )
 }
 
+/// A service that the registry is not asked for.
+pub(crate) fn overridden(service: &str, addresses: &[&str]) -> String {
+    let by = if addresses.is_empty() {
+        "nothing".to_owned()
+    } else {
+        addresses.join(", ")
+    };
+    format!("{service} is overridden by {by}; the registry is not asked for it")
+}
+
+/// What a client without a registry cannot do.
+pub(crate) fn no_registry(op: &str, subject: &str) -> String {
+    format!(
+        "{}: this client was given its instances and has no registry; make one by Client::builder",
+        what(op, subject)
+    )
+}
+
+/// A service that a client without a registry does not have.
+pub(crate) fn not_given(service: &str) -> String {
+    format!("service \"{service}\" is not among those that this client was given")
+}
+
+/// Too few instances among those that were given.
+pub(crate) fn too_few_given(selector: &str, have: usize, want: usize) -> String {
+    format!(
+        "{selector} has {have} of {want} wanted instances; they were given to this client and do not change"
+    )
+}
+
 /// Anything after the end. `object` is such as "client".
 pub(crate) fn closed(object: &str) -> String {
     format!("{object} is closed")

@@ -17,6 +17,7 @@ use crate::config::CALL_TIMEOUT;
 use crate::drain::DrainReport;
 use crate::error::{Error, Reason};
 use crate::event::Event;
+use crate::fixed::no_registry;
 use crate::instance::{InstanceKey, Locality, duration_to_wire};
 use crate::kinds::{Health, Lifecycle, Position};
 use crate::messages;
@@ -142,6 +143,10 @@ impl Register {
             }
         }
         validate::specs(&self.specs)?;
+        if self.shared.config.fixed.all {
+            let first = self.specs.first().map(|s| s.key().to_string());
+            return Err(no_registry("register", &first.unwrap_or_default()));
+        }
         let telemetry = &self.shared.config.telemetry;
         let session = Arc::new(Session::new(self.specs, telemetry.clone()));
         if !self.shared.adopt(&session) {

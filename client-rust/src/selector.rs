@@ -163,6 +163,26 @@ impl Selector {
         self.filter != Filter::default()
     }
 
+    /// Whether the selector is about a service.
+    pub(crate) fn covers(&self, name: &ServiceName) -> bool {
+        match &self.names {
+            Names::Services(names) => names.contains(name),
+            Names::Prefix { namespace, prefix } => {
+                (namespace.is_empty() || *namespace == name.namespace)
+                    && name.service.starts_with(prefix)
+            }
+        }
+    }
+
+    /// The selector without some of the services that it names.
+    pub(crate) fn without(&self, drop: impl Fn(&ServiceName) -> bool) -> Selector {
+        let mut rest = self.clone();
+        if let Names::Services(names) = &mut rest.names {
+            names.retain(|name| !drop(name));
+        }
+        rest
+    }
+
     pub(crate) fn names(&self) -> &Names {
         &self.names
     }

@@ -276,7 +276,8 @@ impl Servers {
     /// The current server and the outage, if there is one.
     pub(crate) fn status(&self) -> (String, Option<Error>) {
         let state = self.lock();
-        (self.list[state.current].address.clone(), state.last.clone())
+        let address = self.list.get(state.current).map(|s| s.address.clone());
+        (address.unwrap_or_default(), state.last.clone())
     }
 
     /// Lets all connections end once nothing uses them.

@@ -292,7 +292,15 @@ impl WatchStream {
             .map(|t| (t.frames.clone(), t.watched.view()));
         if let (Some((frames, view)), Some(track)) = (held, watch.tracks.get_mut(&id)) {
             track.frames = frames;
-            track.watched.publish(|own| own.show(&view));
+            let fixed = &track.watched.fixed;
+            track.watched.publish(|own| {
+                own.show(&view);
+                own.instances = track.frames.instances();
+                own.services = track.frames.services();
+                if let Some(fixed) = fixed {
+                    fixed.add_to(own);
+                }
+            });
         }
     }
 

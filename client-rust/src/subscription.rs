@@ -20,7 +20,7 @@ use crate::kinds::Position;
 use crate::messages;
 use crate::selector::{Names, Selector};
 use crate::update::{Update, between};
-use crate::view::View;
+use crate::view::{Source, View};
 use crate::watcher::{Handle, Watcher};
 
 /// A handle of a watched selector. Equal selectors of a client share one watch, which ends when the
@@ -107,6 +107,9 @@ impl Subscription {
                 if let Some(e) = self.error() {
                     return Err(e);
                 }
+                if view.source() == Source::Static {
+                    return Err(self.missing(instances, Duration::ZERO).await);
+                }
                 // An error means that the sender is gone, and this handle holds it.
                 let _ = changes.changed().await;
             }
@@ -132,13 +135,19 @@ impl Subscription {
             _ => None,
         };
         match one.and_then(|service| Some((service, view.why(service)?))) {
-            Some((service, e)) if e.reason() == Reason::ServiceUnknown => {
+            Some((service, e))
+                if e.reason() == Reason::ServiceUnknown && view.source() != Source::Static =>
+            {
                 let similar = self.handle.shared.similar(service).await;
                 let Position { epoch, revision } = view.position();
                 let text = messages::service_unknown(&what, epoch, revision, &similar);
                 Error::new(Reason::ServiceUnknown, text)
             }
             Some((_, e)) => e,
+            None if view.source() == Source::Static => {
+                let text = messages::too_few_given(&what, view.instances().len(), wanted);
+                Error::new(Reason::NoInstances, text)
+            }
             None => {
                 let have = view.instances().len();
                 let text = messages::too_few(&what, have, wanted, waited);

@@ -32,6 +32,9 @@ pub enum Source {
     /// From [`ClientBuilder::cache_dir`](crate::ClientBuilder::cache_dir), where this process or one
     /// before it left it; nothing was received yet.
     Disk,
+    /// It was given to the client, by [`Client::fixed`](crate::Client::fixed) or
+    /// [`ClientBuilder::overrides`](crate::ClientBuilder::overrides).
+    Static,
 }
 
 /// The clock that ages are measured with, monotonic milliseconds since the client was built, and
@@ -196,7 +199,12 @@ impl View {
     }
 
     pub(crate) fn age_ms(&self) -> Option<i64> {
-        Some(self.timing?.age_ms(self.clock.now_ms()))
+        let age = self.timing?.age_ms(self.clock.now_ms());
+        Some(if self.source == Source::Static {
+            0
+        } else {
+            age
+        })
     }
 
     /// How far the view can be trusted to be current, now.
@@ -216,6 +224,9 @@ impl View {
 
     /// How long until the freshness changes by age alone; none if it never does.
     pub(crate) fn freshness_ends(&self) -> Option<Duration> {
+        if self.source == Source::Static {
+            return None;
+        }
         let (age, _, ends) = self.judge()?;
         Some(backoff::duration(ends? - age))
     }
@@ -320,6 +331,9 @@ impl View {
             Intent::Present => return None,
             Intent::NotYet => Error::new(Reason::NoView, messages::no_view_yet(&name)),
             Intent::Forbidden => Error::new(Reason::Forbidden, messages::service_forbidden(&name)),
+            Intent::NeverSeen if self.source == Source::Static => {
+                Error::new(Reason::ServiceUnknown, messages::not_given(&name))
+            }
             Intent::NeverSeen => Error::new(
                 Reason::ServiceUnknown,
                 messages::service_unknown(&name, epoch, revision, &[]),

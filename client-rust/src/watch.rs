@@ -19,6 +19,7 @@ use crate::frame::FrameState;
 use crate::instance::ServiceName;
 use crate::keeper::first_reconnect;
 use crate::messages;
+use crate::selector::Selector;
 use crate::servers::Lane;
 use crate::stream::{Ended, WatchStream};
 use crate::watched::{Held, Watched};
@@ -72,6 +73,7 @@ impl Track {
         if let Some(held) = track.watched.take_held() {
             track.frames = held.frames;
             track.forbidden = held.forbidden;
+            track.disk_cluster = held.disk_cluster;
         }
         track
     }
@@ -221,6 +223,7 @@ impl Watch {
                 watched.hand_over(Held {
                     frames: track.frames,
                     forbidden: track.forbidden,
+                    disk_cluster: track.disk_cluster,
                 });
             }
         }
@@ -309,7 +312,7 @@ impl Watch {
         }
         Some(v1::Subscription {
             subscription_id: id,
-            selector: Some(track.watched.selector.to_wire()),
+            selector: track.watched.asked.as_ref().map(Selector::to_wire),
             resume,
         })
     }

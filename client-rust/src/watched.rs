@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::cache_view::DiskView;
 use crate::error::Error;
+use crate::fixed::{FixedPart, FixedServices};
 use crate::frame::FrameState;
 use crate::instance::ServiceName;
 use crate::kinds::Position;
@@ -21,6 +22,10 @@ pub(crate) struct Watched {
     /// The canonical selector.
     pub(crate) key: Vec<u8>,
     pub(crate) selector: Arc<Selector>,
+    /// What of the selector is fixed; none for nothing.
+    pub(crate) fixed: Option<FixedPart>,
+    /// What the registry is asked for; none for nothing.
+    pub(crate) asked: Option<Selector>,
     view: ArcSwap<View>,
     /// The sequence of the newest view; bumped once more at the end.
     changed: watch::Sender<u64>,
@@ -36,6 +41,8 @@ pub(crate) struct Watched {
 pub(crate) struct Held {
     pub(crate) frames: FrameState,
     pub(crate) forbidden: Arc<[ServiceName]>,
+    /// The cluster that the frames are of according to the disk, if that was not compared yet.
+    pub(crate) disk_cluster: Option<String>,
 }
 
 #[derive(Default)]
@@ -51,19 +58,29 @@ impl Watched {
         id: u32,
         key: Vec<u8>,
         selector: Selector,
+        given: &FixedServices,
         clock: Clock,
-        disk: Option<DiskView>,
+        mut disk: Option<DiskView>,
     ) -> Watched {
+        let (fixed, asked) = given.split(&selector);
         let selector = Arc::new(selector);
         let mut first = View::empty(selector.clone(), clock);
-        if let Some(disk) = &disk {
-            disk.show(&mut first);
+        match (&fixed, &asked) {
+            (Some(fixed), None) => fixed.show_alone(&mut first),
+            (None, _) if disk.is_some() => {
+                if let Some(disk) = &disk {
+                    disk.show(&mut first);
+                }
+            }
+            _ => disk = None,
         }
         Watched {
             id,
             key,
             view: ArcSwap::from_pointee(first),
             selector,
+            fixed,
+            asked,
             changed: watch::Sender::new(0),
             end: OnceLock::new(),
             pickers: Mutex::default(),

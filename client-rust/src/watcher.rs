@@ -12,6 +12,7 @@ use crate::error::{Error, Reason};
 use crate::messages;
 use crate::selector::Selector;
 use crate::telemetry;
+use crate::view::View;
 use crate::watch;
 use crate::watched::Watched;
 
@@ -47,7 +48,8 @@ struct Table {
 
 struct Entry {
     watched: Arc<Watched>,
-    lane: usize,
+    /// None if the registry is not asked for it.
+    lane: Option<usize>,
     handle: Weak<Handle>,
 }
 
@@ -92,17 +94,17 @@ impl Table {
 
     /// Takes a selector off.
     fn remove(&mut self, key: &[u8]) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.carried[entry.lane] -= 1;
+        if let Some(lane) = self.entries.remove(key).and_then(|e| e.lane) {
+            self.carried[lane] -= 1;
             self.version += 1;
         }
     }
 
     /// Makes another lane carry a selector.
     fn shift(&mut self, key: &[u8], lane: usize) {
-        if let Some(entry) = self.entries.get_mut(key) {
-            self.carried[entry.lane] -= 1;
-            entry.lane = lane;
+        let entry = self.entries.get_mut(key);
+        if let Some(before) = entry.and_then(|e| e.lane.replace(lane)) {
+            self.carried[before] -= 1;
             self.carried[lane] += 1;
             self.version += 1;
         }
@@ -155,28 +157,32 @@ impl Watcher {
             if let Some(handle) = table.entries.get(&key).and_then(|e| e.handle.upgrade()) {
                 return Ok(handle);
             }
-            let Some((lane, start)) = table.room() else {
-                return Err(table.full(&selector));
-            };
-            table.last_id += 1;
-            let id = table.last_id;
             let watched = Arc::new(Watched::new(
-                id,
+                table.last_id + 1,
                 key.clone(),
                 selector,
+                &shared.config.fixed,
                 shared.clock,
                 stored,
             ));
+            let room = match watched.asked {
+                None => None,
+                Some(_) => Some(table.room().ok_or_else(|| table.full(&watched.selector))?),
+            };
+            table.last_id += 1;
             let handle = Arc::new(Handle {
                 shared: shared.clone(),
                 watched: watched.clone(),
             });
             let entry = Entry {
                 watched,
-                lane,
+                lane: room.map(|(lane, _)| lane),
                 handle: Arc::downgrade(&handle),
             };
             table.entries.insert(key, entry);
+            let Some((lane, start)) = room else {
+                return Ok(handle);
+            };
             table.carried[lane] += 1;
             table.version += 1;
             (handle, table.lanes[lane].clone(), start)
@@ -293,6 +299,14 @@ impl Watcher {
         self.lock().entries.len()
     }
 
+    /// The newest view that the registry gave of a selector that is watched.
+    pub(crate) fn view_of(&self, key: &[u8]) -> Option<Arc<View>> {
+        let table = self.lock();
+        let entry = table.entries.get(key)?;
+        let view = entry.watched.view();
+        (entry.lane.is_some() && view.is_received()).then_some(view)
+    }
+
     pub(crate) fn set_failure(&self, failure: Option<Error>) {
         self.lock().failure = failure;
     }
@@ -309,7 +323,7 @@ impl Watcher {
 
     /// What a lane's stream should carry, oldest first.
     pub(crate) fn wanted_of(&self, lane: &WatchLane) -> Vec<Arc<Watched>> {
-        self.wanted_where(|e| e.lane == lane.index)
+        self.wanted_where(|e| e.lane == Some(lane.index))
     }
 
     fn wanted_where(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Watched>> {

@@ -12,7 +12,9 @@ mod chaos;
 mod deregister;
 mod fake;
 mod fake_services;
+mod fixed;
 mod keeper;
+mod lookup;
 mod observer;
 mod registration;
 #[cfg(feature = "tonic-0_14-serve")]
