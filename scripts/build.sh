@@ -3,6 +3,7 @@
 #   scripts/build.sh go    the server, the command line and the Go examples
 #   scripts/build.sh rust  the Rust examples
 #   scripts/build.sh conformance  the server, the harness and the testees of conformance/
+#   scripts/build.sh differential  the evaluators of the rules and what compares them
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
@@ -57,9 +58,21 @@ build_conformance() {
 	cp "${CARGO_TARGET_DIR:-target}/debug/examples/registry" bin/registry-rust
 }
 
+# Overflows are errors, as in tests, and yet it is fast.
+build_differential() {
+	need go "to build the fuzzer"
+	need cargo "to build the Rust evaluator"
+	mkdir -p bin
+	go build -trimpath -o bin/fuzz ./conformance/fuzz
+	go build -C client-go -trimpath -o "$ROOT/bin/evaluator-go" ./internal/rules/evaluator
+	CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true cargo build --quiet --release --package muster-rules --features evaluate --bin muster-evaluator
+	cp "${CARGO_TARGET_DIR:-target}/release/muster-evaluator" bin/evaluator-rust
+}
+
 case ${1:-} in
 go) build_go ;;
 rust) build_rust ;;
 conformance) build_conformance ;;
+differential) build_differential ;;
 *) die "want: build.sh go|rust|conformance" ;;
 esac

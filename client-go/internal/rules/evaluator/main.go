@@ -6,13 +6,13 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/muster-registry/muster/client-go/internal/rules/evaluate"
 )
-
-const longestLine = 64 << 20
 
 func main() {
 	if err := run(); err != nil {
@@ -22,18 +22,26 @@ func main() {
 }
 
 func run() error {
-	in := bufio.NewScanner(os.Stdin)
-	in.Buffer(nil, longestLine)
+	in := bufio.NewReaderSize(os.Stdin, 1<<16)
 	out := bufio.NewWriter(os.Stdout)
-	for in.Scan() {
-		if err := json.NewEncoder(out).Encode(answer(in.Bytes())); err != nil {
+	for {
+		line, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return out.Flush()
+		}
+		if err != nil {
 			return err
 		}
-		if err := out.Flush(); err != nil {
+		if err := json.NewEncoder(out).Encode(answer(line)); err != nil {
 			return err
+		}
+		// Who asks in batches is answered in batches.
+		if in.Buffered() == 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
 		}
 	}
-	return in.Err()
 }
 
 func answer(line []byte) map[string]any {

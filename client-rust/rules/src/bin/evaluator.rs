@@ -2,7 +2,7 @@
 //! `{"rule": name, "input": {...}}`, each line of standard output `{"output": {...}}` or
 //! `{"error": text}`.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -21,17 +21,23 @@ enum Answer {
 }
 
 fn main() -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    for line in io::stdin().lock().lines() {
-        serde_json::to_writer(&mut out, &answer(&line?))?;
+    let mut input = BufReader::with_capacity(1 << 16, io::stdin().lock());
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        serde_json::to_writer(&mut out, &answer(&line))?;
         out.write_all(b"\n")?;
-        out.flush()?;
+        // Who asks in batches is answered in batches.
+        if input.buffer().is_empty() {
+            out.flush()?;
+        }
+        line.clear();
     }
-    Ok(())
+    out.flush()
 }
 
-fn answer(line: &str) -> Answer {
-    let question: Question = match serde_json::from_str(line) {
+fn answer(line: &[u8]) -> Answer {
+    let question: Question = match serde_json::from_slice(line) {
         Ok(question) => question,
         Err(e) => return Answer::Error(e.to_string()),
     };
