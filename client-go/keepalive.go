@@ -99,27 +99,28 @@ func (s *keepaliveStream) close() {
 func (s *keepaliveStream) run(choice *serverChoice) *Error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	wanted := time.Now()
 	for !s.keeper.idle() {
 		now := time.Now()
-		if err := s.sendDue(now, now.Sub(wanted)); err != nil {
+		if err := s.sendDue(now); err != nil {
 			return err
 		}
-		wanted = s.nextWake(now)
+		wanted := s.nextWake(now)
 		timer.Reset(wanted.Sub(now))
 		select {
 		case <-timer.C:
+			s.keeper.woke(wanted)
 			if err := s.overdue(time.Now()); err != nil {
 				return err
 			}
 		case <-s.keeper.wake:
-			wanted = time.Now()
+			s.keeper.woke(wanted)
 		case answer := <-s.answers:
-			wanted = time.Now()
+			s.keeper.woke(wanted)
 			if err := s.take(answer, choice); err != nil || choice.moving {
 				return err
 			}
 		case err := <-s.failed:
+			s.keeper.woke(wanted)
 			s.failed <- err // close waits for it
 			return fromStatus(s.keeper.client.ctx, err, "keepalive", "", s.server.address)
 		case <-s.ctx.Done():
@@ -129,10 +130,9 @@ func (s *keepaliveStream) run(choice *serverChoice) *Error {
 	return nil
 }
 
-// sendDue sends one message for each batch of leases that are due. late is how
-// much later than wanted the keeper runs.
-func (s *keepaliveStream) sendDue(now time.Time, late time.Duration) *Error {
-	for batch := range slices.Chunk(s.keeper.takeDue(now, late), s.server.leasesPerMessage()) {
+// sendDue sends one message for each batch of leases that are due.
+func (s *keepaliveStream) sendDue(now time.Time) *Error {
+	for batch := range slices.Chunk(s.keeper.takeDue(now), s.server.leasesPerMessage()) {
 		s.sequence++
 		request := &musterv1.KeepAliveRequest{Sequence: s.sequence}
 		timeout := answerTimeout(batch[0].ttl)
@@ -251,15 +251,31 @@ func (s *keepaliveStream) takeOne(kept *keptLease, sent time.Time, exception *mu
 	}
 }
 
+// woke notes how much later than wanted the keeper runs: a process that stood
+// still notices it here, whatever it was that woke it.
+func (k *keeper) woke(wanted time.Time) {
+	now := time.Now()
+	late := now.Sub(wanted)
+	if late <= 0 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, kept := range k.leases {
+		if late > kept.late {
+			kept.late, kept.lateAt = late, now
+		}
+	}
+}
+
 // takeDue returns the leases that are due, or will be within a moment, as
 // pending, in a stable order.
-func (k *keeper) takeDue(now time.Time, late time.Duration) []*keptLease {
+func (k *keeper) takeDue(now time.Time) []*keptLease {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var due []*keptLease
 	first := false
 	for _, kept := range k.leases {
-		kept.late = max(kept.late, late)
 		first = first || !kept.pending && !kept.due.After(now)
 	}
 	if !first {
@@ -291,7 +307,10 @@ func (k *keeper) nextDue(now time.Time) time.Time {
 func (k *keeper) confirm(kept *keptLease, sent time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	kept.pending, kept.unconfirmed, kept.late = false, 0, 0
+	kept.pending, kept.unconfirmed = false, 0
+	if !kept.lateAt.After(sent) { // otherwise the answer is from before
+		kept.late = 0
+	}
 	kept.confirmed = sent
 	kept.due = sent.Add(keepaliveDue(kept.ttl, k.client.config.words()))
 }

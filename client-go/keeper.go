@@ -50,6 +50,8 @@ type keptLease struct {
 	unconfirmed int
 	// late is how much too late the keeper ran, at worst, since confirmed.
 	late time.Duration
+	// lateAt is when that was.
+	lateAt time.Time
 }
 
 func newKeeper(c *Client) *keeper {

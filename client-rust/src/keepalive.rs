@@ -89,16 +89,18 @@ impl KeepaliveStream {
     pub(crate) async fn run(&mut self, choice: &mut ServerChoice) -> Result<Ended, Error> {
         let shared = self.shared.clone();
         let keeper = &shared.keeper;
-        let mut wanted = Instant::now();
         while !keeper.is_idle() {
             let now = Instant::now();
-            self.send_due(now, now.saturating_duration_since(wanted))?;
-            wanted = self.next_wake(now);
+            self.send_due(now)?;
+            let wanted = self.next_wake(now);
             tokio::select! {
-                () = sleep_until(wanted) => self.check_overdue(Instant::now())?,
-                () = keeper.woken() => wanted = Instant::now(),
+                () = sleep_until(wanted) => {
+                    keeper.woke(wanted);
+                    self.check_overdue(Instant::now())?;
+                }
+                () = keeper.woken() => keeper.woke(wanted),
                 answer = self.answers.next() => {
-                    wanted = Instant::now();
+                    keeper.woke(wanted);
                     if self.take(&self.received(answer)?, choice) {
                         return Ok(Ended::Moving);
                     }
@@ -119,8 +121,8 @@ impl KeepaliveStream {
     }
 
     /// Sends one message for each batch of leases that are due.
-    fn send_due(&mut self, now: Instant, late: Duration) -> Result<(), Error> {
-        let due = self.shared.keeper.take_due(now, late);
+    fn send_due(&mut self, now: Instant) -> Result<(), Error> {
+        let due = self.shared.keeper.take_due(now);
         for leases in due.chunks(self.lane.connection.leases_per_message()) {
             self.sequence += 1;
             let message = v1::KeepAliveRequest {

@@ -61,6 +61,8 @@ struct Kept {
     unconfirmed: u32,
     /// How much too late the keeper ran, at worst, since `confirmed`.
     late: Duration,
+    /// When that was.
+    late_at: Option<Instant>,
 }
 
 /// A lease that a message renews.
@@ -87,6 +89,7 @@ impl Shared {
                     confirmed: sent,
                     unconfirmed: 0,
                     late: Duration::ZERO,
+                    late_at: None,
                 },
             );
             !std::mem::replace(&mut table.started, true)
@@ -167,13 +170,26 @@ impl Keeper {
         ttls.min().unwrap_or(otherwise)
     }
 
-    /// The leases that are due, or will be within a moment, as pending. `late` is how much later
-    /// than wanted the keeper runs.
-    pub(crate) fn take_due(&self, now: Instant, late: Duration) -> Vec<Due> {
+    /// Notes how much later than wanted the keeper runs: a process that stood still notices it
+    /// here, whatever it was that woke it.
+    pub(crate) fn woke(&self, wanted: Instant) {
+        let now = Instant::now();
+        let late = now.saturating_duration_since(wanted);
+        if late.is_zero() {
+            return;
+        }
+        for kept in self.lock().leases.values_mut() {
+            if late > kept.late {
+                (kept.late, kept.late_at) = (late, Some(now));
+            }
+        }
+    }
+
+    /// The leases that are due, or will be within a moment, as pending.
+    pub(crate) fn take_due(&self, now: Instant) -> Vec<Due> {
         let mut table = self.lock();
         let mut any = false;
         for kept in table.leases.values_mut() {
-            kept.late = kept.late.max(late);
             any |= !kept.pending && kept.due <= now;
         }
         if !any {
@@ -201,7 +217,9 @@ impl Keeper {
         if let Some(kept) = self.lock().leases.get_mut(&due.id) {
             kept.pending = false;
             kept.unconfirmed = 0;
-            kept.late = Duration::ZERO;
+            if kept.late_at.is_none_or(|at| at <= sent) {
+                kept.late = Duration::ZERO; // otherwise the answer is from before
+            }
             kept.confirmed = sent;
             kept.due = sent + keepalive_after(kept.lease.ttl, word);
         }
