@@ -389,8 +389,10 @@ func TestCacheDirectoryIsBounded(t *testing.T) {
 		put(".0000000000000005.ABC.tmp", 10, 11*time.Minute)
 		put("the user's own", cacheLimit, 10*time.Hour)
 		fill(t, r, dir)
-		want := []string{".0000000000000004.ABC.tmp", "0000000000000002.view.corrupt", "0000000000000003.view",
-			cacheName(Service("shop", "pay").key()), "the user's own"}
+		want := []string{
+			".0000000000000004.ABC.tmp", "0000000000000002.view.corrupt", "0000000000000003.view",
+			cacheName(Service("shop", "pay").key()), "the user's own",
+		}
 		if diff := cmp.Diff(want, namesIn(t, dir)); diff != "" {
 			t.Errorf("files (-want +got):\n%s", diff)
 		}

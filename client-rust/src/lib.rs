@@ -79,6 +79,7 @@ mod cache_view;
 mod calls;
 mod client;
 mod config;
+mod convert_out;
 mod desired;
 #[cfg(any(test, feature = "testing"))]
 mod digest;

@@ -9,8 +9,10 @@ import (
 // hexBytes are bytes as JSON carries them.
 type hexBytes []byte
 
+// MarshalText implements encoding.TextMarshaler.
 func (b hexBytes) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(b)), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler.
 func (b *hexBytes) UnmarshalText(text []byte) (err error) {
 	*b, err = hex.DecodeString(string(text))
 	return err
