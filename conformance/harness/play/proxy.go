@@ -1,6 +1,7 @@
 package play
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,6 +26,11 @@ func (p *player) proxy(number int, args []string, s *scenario.Step) error {
 	proxy, err := p.stage.Proxy(number)
 	if err != nil {
 		return err
+	}
+	if counted := proxyCount(proxy, args); counted != nil {
+		return p.until(s, func(context.Context) (string, error) {
+			return wrong(within(counted(), args[len(args)-1], "came so far")), nil
+		})
 	}
 	if args[0] == "clear" && proxy.GRPC != nil {
 		proxy.GRPC.Rules().Clear()
@@ -56,6 +62,17 @@ func (p *player) startProxy(number int, kinds []string, s *scenario.Step) error 
 		}
 	}
 	return p.stage.StartProxy(number, o)
+}
+
+// proxyCount is what a statement about a count looks at; nil for any other.
+func proxyCount(proxy *stage.Proxy, args []string) func() int {
+	switch {
+	case args[0] == "connections":
+		return proxy.Net.Accepted
+	case args[0] == "calls" && proxy.GRPC != nil:
+		return func() int { return proxy.GRPC.Rules().Calls(args[1]) }
+	}
+	return nil
 }
 
 var directions = map[string][]netfault.Direction{
@@ -101,8 +118,6 @@ func networkFault(n *netfault.Proxy, args []string) (bool, error) {
 		bytes, err := size(what)
 		n.Truncate(bytes)
 		return true, err
-	case "connections":
-		return true, within(n.Accepted(), what, "connections were accepted")
 	default:
 		return false, nil
 	}
@@ -181,8 +196,6 @@ func callFault(g *grpcfault.Proxy, args []string, s *scenario.Step) error {
 		rules.Token(args[1])
 	case "unconfirmed":
 		return unconfirmed(rules, args)
-	case "calls":
-		return within(rules.Calls(args[1]), args[2], "calls of "+args[1]+" came")
 	}
 	return nil
 }

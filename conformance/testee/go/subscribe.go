@@ -81,7 +81,7 @@ func filter(f *muster.Filter, c command, name, value string) error {
 
 // subscribe watches: subscribe NAME SERVICE... [filter]. The channel NAME then
 // shows its updates.
-func (t *testee) subscribe(_ context.Context, c command) (answer, error) {
+func (t *testee) subscribe(_ context.Context, c command) (answer, error) { //nolint:contextcheck // it goes on after the command
 	cl, err := t.client(c)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (t *testee) subscribe(_ context.Context, c command) (answer, error) {
 	t.mu.Lock()
 	t.subscriptions[name] = &subscription{s, stop, map[string]*muster.Picker{}}
 	t.mu.Unlock()
-	t.tasks.Go(func() { t.follow(following, name, s) }) //nolint:contextcheck // it goes on after the command
+	t.tasks.Go(func() { t.follow(following, name, s) })
 	return nil, nil
 }
 
