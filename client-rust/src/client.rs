@@ -118,6 +118,19 @@ impl Client {
             .without_registry()
     }
 
+    /// Begins a client by the environment variables of docs/client-spec.md section 10:
+    /// `MUSTER_SERVERS`, `MUSTER_NAME`, `MUSTER_TTL`, `MUSTER_TLS_CA`, `MUSTER_TLS_CERT`,
+    /// `MUSTER_TLS_KEY`, `MUSTER_TLS_SERVER_NAME`, `MUSTER_TOKEN_FILE`, `MUSTER_CACHE_DIR`,
+    /// `MUSTER_REGION`, `MUSTER_ZONE` and `MUSTER_OVERRIDE`. What is set on the builder goes before
+    /// them. Variables that are set and mean nothing are logged.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, which names the variable; `FEATURE_NOT_SERVED` for one that this build
+    /// does not serve.
+    pub fn from_environment() -> Result<ClientBuilder, Error> {
+        crate::environment::builder()
+    }
+
     pub(crate) fn start(config: Config, cache: Option<DiskCache>, runtime: Handle) -> Client {
         let config = Arc::new(config);
         let shared = Arc::new(Shared {

@@ -84,6 +84,7 @@ mod desired;
 #[cfg(any(test, feature = "testing"))]
 mod digest;
 mod drain;
+mod environment;
 mod error;
 mod event;
 #[cfg(feature = "testing")]
