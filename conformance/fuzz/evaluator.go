@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -85,7 +86,7 @@ type evaluator struct {
 func start(paths ...string) (*pair, error) {
 	var p pair
 	for i, path := range paths {
-		e := &evaluator{path: path, cmd: exec.Command(path)} //nolint:gosec // named on the command line
+		e := &evaluator{path: path, cmd: exec.CommandContext(context.Background(), path)} //nolint:gosec // named on the command line
 		e.cmd.Stderr = os.Stderr
 		var err error
 		if e.in, err = e.cmd.StdinPipe(); err != nil {
@@ -145,7 +146,7 @@ func (e *evaluator) ask(batch []question, lines []byte, got func(int, []byte)) e
 	for n := range batch {
 		line, err := e.out.ReadBytes('\n')
 		if err != nil {
-			<-written
+			_ = <-written // it ended as well
 			return fmt.Errorf("%s ended (%w) on %s", e.path, err, batch[n].line())
 		}
 		got(n, bytes.TrimSpace(line))

@@ -102,12 +102,12 @@ func search(p *pair, m *maker, limit time.Duration) (bool, error) {
 
 // report makes a difference small and prints it.
 func report(p *pair, q question) error {
-	small, answer, err := minimise(p, q)
+	small, said, err := minimise(p, q)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("a difference in the rule %s:\n\n    {\"name\": \"…\", \"input\": %s, \"output\": …}\n\n  go:   %s\n  rust: %s\n",
-		q.rule, encode(small), answer[0], answer[1])
+		q.rule, encode(small), said[0], said[1])
 	return nil
 }
 

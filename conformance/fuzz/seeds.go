@@ -108,13 +108,3 @@ func (s *shape) learn(value any) {
 
 // optional tells whether a field was missing somewhere.
 func (s *shape) optional(name string) bool { return s.present[name] < s.seen }
-
-// nullable tells whether null was seen.
-func (s *shape) nullable() bool {
-	for _, v := range s.samples {
-		if v == nil {
-			return true
-		}
-	}
-	return false
-}

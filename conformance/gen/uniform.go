@@ -81,7 +81,8 @@ func (v digestVectors) uniform() uniformFile {
 			hashes = append(hashes, e.Hash)
 		}
 		file.Cases = append(file.Cases, uniformCase{
-			c.Name, map[string]any{"entries": entries},
+			c.Name,
+			map[string]any{"entries": entries},
 			map[string]any{"hashes": hashes, "digest": c.Digest, "count": c.Count},
 		})
 	}

@@ -28,7 +28,7 @@ func ParseTarget(text string) (Target, error) {
 	rest, ok := strings.CutPrefix(text, targetPrefix)
 	if !ok {
 		if strings.HasPrefix(text, targetScheme) {
-			return Target{}, fmt.Errorf("byte %d: there must be three slashes and no server after muster:", len(targetScheme))
+			return Target{}, fmt.Errorf("byte %d: after muster: come three slashes and no server", len(targetScheme))
 		}
 		return Target{}, errors.New("byte 0: it does not begin with muster:///")
 	}

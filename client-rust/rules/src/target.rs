@@ -28,7 +28,7 @@ impl Target {
         let Some(rest) = text.strip_prefix(TARGET_PREFIX) else {
             if text.starts_with(TARGET_SCHEME) {
                 return Err(format!(
-                    "byte {}: there must be three slashes and no server after muster:",
+                    "byte {}: after muster: come three slashes and no server",
                     TARGET_SCHEME.len()
                 ));
             }
