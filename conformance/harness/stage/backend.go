@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -68,10 +69,17 @@ func (b *Backend) Stop() {
 }
 
 func echo(name string) *grpc.ServiceDesc {
-	answer := func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	answer := func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		var asked wrapperspb.StringValue
 		if err := decode(&asked); err != nil {
 			return nil, err
+		}
+		// What is asked is after how long to answer.
+		if delay, err := time.ParseDuration(asked.GetValue()); err == nil {
+			select {
+			case <-time.After(delay):
+			case <-ctx.Done():
+			}
 		}
 		return wrapperspb.String(name), nil
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"maps"
-	"strconv"
 	"sync"
 	"time"
 
@@ -31,6 +29,7 @@ type channel struct {
 	ok, failed int
 	by         map[string]int
 	last       answer
+	keys       map[string]string // which backend answered a key last
 }
 
 // openChannel makes a channel: channel NAME TARGET.
@@ -48,7 +47,7 @@ func (t *testee) openChannel(_ context.Context, c command) (answer, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.channels[c.name()] = &channel{conn: conn, by: map[string]int{}}
+	t.channels[c.name()] = &channel{conn: conn, by: map[string]int{}, keys: map[string]string{}}
 	return nil, nil
 }
 
@@ -61,44 +60,12 @@ func (t *testee) channel(c command) (*channel, error) {
 	return t.channels[c.name()], nil
 }
 
-// echo makes one call and returns who answered.
-func (g *channel) echo(ctx context.Context, options ...grpc.CallOption) (string, error) {
+// echo makes one call, which is answered after a delay, and returns who
+// answered.
+func (g *channel) echo(ctx context.Context, delay string, options ...grpc.CallOption) (string, error) {
 	var out wrapperspb.StringValue
-	err := g.conn.Invoke(ctx, echoMethod, wrapperspb.String(""), &out, options...)
+	err := g.conn.Invoke(ctx, echoMethod, wrapperspb.String(delay), &out, options...)
 	return out.GetValue(), err
-}
-
-// call makes one call: call NAME [timeout=] [wait=yes] [hash=] [pin=], waiting
-// for readiness, by the hash of a key, to one instance.
-func (t *testee) call(ctx context.Context, c command) (answer, error) {
-	g, err := t.channel(c)
-	if err != nil {
-		return nil, err
-	}
-	if _, given := c.With["timeout"]; !given {
-		c.With = maps.Clone(c.With)
-		if c.With == nil {
-			c.With = map[string]string{}
-		}
-		c.With["timeout"] = callTimeout.String()
-	}
-	ctx, cancel, err := timeout(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	if key, given := c.With["hash"]; given {
-		ctx = mustergrpc.WithHashKey(ctx, key)
-	}
-	if id, given := c.With["pin"]; given {
-		ctx = mustergrpc.WithInstance(ctx, id)
-	}
-	began := time.Now()
-	who, err := g.echo(ctx, grpc.WaitForReady(c.With["wait"] == "yes"))
-	if err != nil {
-		return nil, &callError{err}
-	}
-	return answer{"about": answer{"by": who, "took_ms": time.Since(began).Milliseconds()}}, nil
 }
 
 // load begins to call all the time: load NAME [every=10ms] [timeout=].
@@ -138,7 +105,7 @@ func (g *channel) work(ctx context.Context, every time.Duration, done chan struc
 		case <-ticks.C:
 		}
 		callCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-		who, err := g.echo(callCtx)
+		who, err := g.echo(callCtx, "")
 		cancel()
 		g.mu.Lock()
 		if err != nil {
@@ -164,11 +131,7 @@ func (t *testee) loaded(_ context.Context, c command) (answer, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	by := answer{}
-	for who, n := range g.by {
-		by[who] = strconv.Itoa(n)
-	}
-	a := answer{"about": answer{"ok": g.ok, "failed": g.failed, "by": by, "last": g.last}}
+	a := answer{"about": answer{"ok": g.ok, "failed": g.failed, "by": counts(g.by), "last": g.last}}
 	g.ok, g.failed, g.by, g.last = 0, 0, map[string]int{}, nil
 	return a, nil
 }

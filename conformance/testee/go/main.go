@@ -117,6 +117,7 @@ func (t *testee) commands() map[string]doer {
 		"lookup": t.lookup, "subscribe": t.subscribe, "unsubscribe": t.unsubscribe, "view": t.view, "wait": t.wait,
 		"picker": t.addPicker, "applied": t.applied, "unpick": t.closePicker,
 		"channel": t.openChannel, "call": t.call, "load": t.load, "loaded": t.loaded, "hangup": t.hangup,
+		"explain": t.explain,
 	}
 }
 

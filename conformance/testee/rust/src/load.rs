@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::channel::{CALL_TIMEOUT, Wire};
+use crate::channel::{Wire, Wish};
 use crate::command::{Answer, Command, Failure};
 use crate::testee::Testee;
 
@@ -42,7 +42,7 @@ impl Wire {
                 () = self.end.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            match self.echo(CALL_TIMEOUT, false).await {
+            match self.echo(&Wish::default()).await {
                 Ok(who) => self.count(|c| {
                     c.ok += 1;
                     *c.by.entry(who).or_default() += 1;

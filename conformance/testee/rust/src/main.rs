@@ -5,6 +5,7 @@
 mod channel;
 mod client;
 mod command;
+mod explain;
 mod load;
 mod register;
 mod say;

@@ -15,7 +15,7 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use crate::command::{Answer, Command, Failure};
+use crate::command::{Answer, Command, Failure, duration};
 use crate::register::Said;
 use crate::testee::Testee;
 
@@ -31,9 +31,15 @@ impl UnaryService<String> for Echo {
     type Response = String;
     type Future = BoxFuture<Response<String>, Status>;
 
-    fn call(&mut self, _: Request<String>) -> Self::Future {
+    fn call(&mut self, request: Request<String>) -> Self::Future {
         let name = self.0.to_string();
-        Box::pin(async move { Ok(Response::new(name)) })
+        Box::pin(async move {
+            // What is asked is after how long to answer.
+            if let Ok(delay) = duration(request.get_ref()) {
+                tokio::time::sleep(delay).await;
+            }
+            Ok(Response::new(name))
+        })
     }
 }
 

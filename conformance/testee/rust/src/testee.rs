@@ -84,6 +84,7 @@ impl Testee {
             "unpick" => self.close_picker(&c),
             "channel" => self.open_channel(&c),
             "call" => self.call(&c).await,
+            "explain" => self.explain(&c),
             "load" => self.load(&c),
             "loaded" => self.loaded(&c).await,
             "hangup" => self.hangup(&c).await,
