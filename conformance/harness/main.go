@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/muster-registry/muster/conformance/harness/scenario"
+	"github.com/muster-registry/muster/conformance/harness/stage"
 )
 
 // config is what the flags say.
@@ -117,6 +118,7 @@ func (c *config) programs(bin, registry string) error {
 	for _, ability := range known.can {
 		c.can[ability] = true
 	}
+	c.can["root"] = stage.CanMount()
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return err

@@ -51,6 +51,8 @@ func (p *player) act(s *scenario.Step) error {
 		return p.tls(args)
 	case "file":
 		return p.file(args)
+	case "disk":
+		return p.stage.FillDisk(p.ctx, args[1])
 	}
 	return fmt.Errorf("%s is known to the language, but not to the harness", s.Verb)
 }

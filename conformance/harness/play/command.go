@@ -16,7 +16,8 @@ func (p *player) command(s *scenario.Step) (string, error) {
 		return "", err
 	}
 	with := p.resolveOptions(s.Options)
-	if _, given := with["servers"]; s.Verb == "client" && !given {
+	_, given := with["servers"]
+	if s.Verb == "client" && !given && with["env"] == "" {
 		with["servers"] = p.stage.DefaultServers()
 	}
 	id, err := p.stage.Testee.Send(stage.Command{Do: s.Verb, Client: s.Channel, Args: p.resolveAll(s.Args), With: with})

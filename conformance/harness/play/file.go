@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // file does something to files of the stage's folder. A pattern such as
@@ -32,13 +33,13 @@ func (p *player) file(args []string) error {
 		return fmt.Errorf("no file fits %s", args[1])
 	}
 	for _, path := range paths {
-		err = errors.Join(err, alterFile(args[0], path))
+		err = errors.Join(err, alterFile(path, args))
 	}
 	return err
 }
 
-func alterFile(how, path string) error {
-	switch how {
+func alterFile(path string, args []string) error {
+	switch how := args[0]; how {
 	case "remove":
 		return os.RemoveAll(path)
 	case "corrupt", "truncate":
@@ -52,6 +53,12 @@ func alterFile(how, path string) error {
 			text[len(text)/2] ^= 0x55
 		}
 		return os.WriteFile(path, text, 0o644)
+	case "shift-written":
+		by, err := time.ParseDuration(args[2])
+		if err != nil {
+			return err
+		}
+		return shiftWritten(path, by)
 	}
 	return nil
 }

@@ -38,9 +38,12 @@ var acts = map[string]*act{
 	}},
 	"backend": {subs: map[string][2]int{"start": {1, 1}, "kill": {1, 1}, "stop": {1, 1}, "connections": {2, 2}}},
 	"testee":  {subs: map[string][2]int{"stop": {0, 0}, "continue": {0, 0}, "restart": {0, 0}, "kill": {0, 0}, "env": {0, 0}, "says": {1, 1}}},
-	"file":    {subs: map[string][2]int{"corrupt": {1, 1}, "truncate": {1, 1}, "remove": {1, 1}, "write": {2, 2}, "exists": {1, 1}, "missing": {1, 1}}},
-	"tls":     {subs: map[string][2]int{"make": {0, 0}, "renew": {0, 0}, "strangers": {0, 0}}},
-	"pause":   {least: 1, most: 1, options: []string{}},
+	"file": {subs: map[string][2]int{
+		"corrupt": {1, 1}, "truncate": {1, 1}, "remove": {1, 1}, "write": {2, 2}, "exists": {1, 1}, "missing": {1, 1}, "shift-written": {2, 2},
+	}},
+	"disk":  {subs: map[string][2]int{"full": {1, 1}}},
+	"tls":   {subs: map[string][2]int{"make": {0, 0}, "renew": {0, 0}, "strangers": {0, 0}}},
+	"pause": {least: 1, most: 1, options: []string{}},
 }
 
 // check tells what is wrong with the words of a statement.

@@ -76,6 +76,8 @@ func TestWrongLinesAreNamed(t *testing.T) {
 		"server dance":                        "unknown; one of",
 		"server start colour=red":             "unknown option colour",
 		"proxy delay":                         "takes 1 to 1 arguments",
+		"disk full":                           "takes 1 to 1 arguments",
+		"file shift-written cache/*":          "takes 2 to 2 arguments",
 		"> ":                                  "needs a command",
 		">& ready ! NO_SERVER":                "does not wait",
 		"within 3s":                           "needs a time and a statement",

@@ -46,6 +46,7 @@ type Stage struct {
 	backends    map[string]*Backend
 	actor       *actor.Actor
 	environment []string
+	disks       []string // mounted, in $dir
 }
 
 // Proxy is a TCP proxy, and a gRPC proxy behind it if there is one.
@@ -267,6 +268,7 @@ func (s *Stage) Close() {
 	for _, server := range s.servers {
 		server.Kill()
 	}
+	s.removeDisks()
 }
 
 // Logs are the ends of all logs, for whoever has to find out what went wrong.

@@ -17,7 +17,8 @@ type client struct{ *muster.Client }
 
 // newClient makes a client: client [NAME] servers=HOST:PORT,... [ttl=] [name=]
 // [freshness=FRESH,STALE] [tls-ca=] [tls-cert=] [tls-key=] [tls-name=] [token=]
-// [token-file=] [cache=DIR] [region=] [zone=].
+// [token-file=] [cache=DIR] [region=] [zone=]; client env=yes ... makes it
+// of the environment, which names the servers.
 func (t *testee) newClient(_ context.Context, c command) (answer, error) {
 	var servers []string
 	options := []muster.Option{muster.WithLogger(t.log)}
@@ -25,6 +26,7 @@ func (t *testee) newClient(_ context.Context, c command) (answer, error) {
 	for name, value := range c.With {
 		var err error
 		switch name {
+		case "env": // see below
 		case "servers":
 			servers = strings.Split(value, ",")
 		case "name":
@@ -66,7 +68,11 @@ func (t *testee) newClient(_ context.Context, c command) (answer, error) {
 	if secure != (muster.TLSConfig{}) {
 		options = append(options, muster.WithTLS(secure))
 	}
-	made, err := muster.New(servers, options...)
+	begin := func() (*muster.Client, error) { return muster.New(servers, options...) }
+	if c.With["env"] != "" {
+		begin = func() (*muster.Client, error) { return muster.NewFromEnvironment(options...) }
+	}
+	made, err := begin()
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +156,7 @@ func (t *testee) stats(_ context.Context, c command) (answer, error) {
 		"epoch_regressions": s.EpochRegressions, "histories_lost": s.HistoriesLost,
 		"watch_streams": s.WatchStreams, "keepalive_streams": s.KeepaliveStreams,
 		"reregistrations": s.Reregistrations, "unconfirmed_leases": s.UnconfirmedLeases,
+		"cache_errors": s.CacheErrors,
 	}}, nil
 }
 

@@ -21,16 +21,20 @@ fn secured(
 impl Testee {
     /// `client [NAME] servers=HOST:PORT,... [ttl=] [name=] [freshness=FRESH,STALE] [tls-ca=]
     /// [tls-cert=] [tls-key=] [tls-name=] [token=] [token-file=] [cache=DIR] [region=]
-    /// [zone=]`.
+    /// [zone=]`; `client env=yes ...` makes it of the environment, which names the servers.
     pub(crate) fn new_client(&self, c: &Command) -> Answer {
         let servers = c.with.get("servers").map_or("", String::as_str);
         let servers = servers.split(',').filter(|s| !s.is_empty());
         let given = |name: &str| c.with.get(name).map_or("", String::as_str);
         let mut secure = None;
-        let mut builder = Client::builder(servers);
+        let mut builder = if c.with.contains_key("env") {
+            Client::from_environment()?
+        } else {
+            Client::builder(servers)
+        };
         for (name, value) in &c.with {
             builder = match name.as_str() {
-                "servers" => builder,
+                "servers" | "env" => builder,
                 "name" => builder.name(value),
                 "ttl" => builder.ttl(duration(value)?),
                 "freshness" => {
@@ -101,6 +105,7 @@ impl Testee {
             "keepalive_streams": s.keepalive_streams,
             "reregistrations": s.reregistrations,
             "unconfirmed_leases": s.unconfirmed_leases,
+            "cache_errors": s.cache_errors,
         } }))
     }
 
