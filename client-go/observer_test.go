@@ -305,6 +305,7 @@ func TestChangeTracesReachUpdates(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("traces of the update (-want +got):\n%s", diff)
 		}
+		synctest.Wait() // events follow the view
 		traces := func(e Event) string {
 			if f, ok := e.(FrameApplied); ok && f.Frame == FrameDelta {
 				return fmt.Sprint(f.Traces)
