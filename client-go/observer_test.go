@@ -142,6 +142,7 @@ func TestObserverIsToldOfARegistrationsLife(t *testing.T) {
 		if diff := cmp.Diff(want, seen.take(calls, states)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
+		synctest.Wait() // the session ends after the call
 		s := c.Stats()
 		if s.Calls != 4 || s.CallAttempts != 4 || s.CallFailures != 0 || s.Reregistrations != 1 || s.LostLeases != 1 ||
 			s.Drains != 1 || s.Keepalives < 4 || s.Connections != 1 || s.Registrations != 0 {

@@ -166,6 +166,10 @@ func (s *server) introduce(ctx context.Context, conn *grpc.ClientConn) *Error {
 		return err
 	}
 	s.limits.Store(info.GetLimits())
+	// A call can come through a moment before the connection says that it is
+	// ready; the next caller would take it for one that has to be made.
+	for conn.GetState() == connectivity.Connecting && conn.WaitForStateChange(attempt, connectivity.Connecting) {
+	}
 	s.introduced.Store(true)
 	return nil
 }
