@@ -1,6 +1,7 @@
 package muster
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -16,6 +17,17 @@ const (
 	maxDrain = 10 * time.Minute
 )
 
+// DrainWatcher is one watcher that a drain waited for in vain.
+type DrainWatcher struct {
+	// ClientName is the name that the client gave itself; may be empty.
+	ClientName string
+	// Address is where it connects from.
+	Address string
+}
+
+// called is how texts call it: by its name, or else by its address.
+func (w DrainWatcher) called() string { return cmp.Or(w.ClientName, w.Address) }
+
 // DrainReport is how a drain ended.
 type DrainReport struct {
 	// Complete tells whether every live watcher confirmed before the deadline.
@@ -28,14 +40,14 @@ type DrainReport struct {
 	Unconfirmable uint32
 	// Disconnected watchers went away meanwhile.
 	Disconnected uint32
-	// BehindWatchers names those that are behind, at most 20.
-	BehindWatchers []string
+	// BehindWatchers are those that are behind, at most 20.
+	BehindWatchers []DrainWatcher
 	// SafeAfter is how long answers from before may still be used, by Lookup
 	// and DNS; stop only after it.
 	SafeAfter time.Duration
 	// Position where the instances became DRAINING.
 	Position Position
-	// Took is how long the drain took.
+	// Took is how long the drain took, seen from this process.
 	Took time.Duration
 }
 
@@ -45,7 +57,11 @@ func (r DrainReport) String() string {
 	if r.Complete {
 		return textDrained(r.Confirmed, all, r.Took)
 	}
-	return textDrainBehind(r.Behind, all, r.Took, r.BehindWatchers)
+	names := make([]string, len(r.BehindWatchers))
+	for i, w := range r.BehindWatchers {
+		names[i] = w.called()
+	}
+	return textDrainBehind(r.Behind, all, r.Took, names)
 }
 
 // Drain sets the instances to DRAINING and waits until every live watcher has
@@ -103,11 +119,7 @@ func drainReport(p *musterv1.DrainResponse, took time.Duration) DrainReport {
 		Took:      took,
 	}
 	for _, w := range p.GetBehindWatchers() {
-		name := w.GetClientName()
-		if name == "" {
-			name = w.GetAddress()
-		}
-		r.BehindWatchers = append(r.BehindWatchers, name)
+		r.BehindWatchers = append(r.BehindWatchers, DrainWatcher{w.GetClientName(), w.GetAddress()})
 	}
 	return r
 }

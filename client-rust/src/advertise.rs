@@ -33,7 +33,8 @@ fn choose(
         Err(Error::new(
             Reason::InvalidEndpoint,
             format!("cannot advertise {local}: {why}; pass a reachable address"),
-        ))
+        )
+        .about("advertise", local.to_string()))
     };
     if local.port() == 0 {
         return refuse("its port is 0, so nothing listens there yet");

@@ -291,7 +291,7 @@ impl Shared {
     }
 
     pub(crate) fn closed_error(&self) -> Error {
-        Error::new(Reason::Closed, messages::closed("client"))
+        Error::closed("client")
     }
 
     /// Runs a task that closing joins; false if closing has begun. The task is dropped at its next
@@ -416,7 +416,8 @@ pub(crate) fn gave_up(op: &str, subject: &str, last: Option<&Error>) -> Error {
     let e = Error::new(
         Reason::Deadline,
         messages::gave_up(op, subject, text.as_deref()),
-    );
+    )
+    .about(op, subject);
     match last {
         Some(last) => e.caused_by(last.clone()),
         None => e,

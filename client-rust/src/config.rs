@@ -123,10 +123,7 @@ impl Config {
             return Ok(None);
         };
         let value = format!("{:?}", path.display().to_string());
-        let refused = |allowed: &str| {
-            let text = messages::option("cache_dir", &value, allowed);
-            Error::new(Reason::InvalidArgument, text)
-        };
+        let refused = |allowed: &str| messages::option_error("cache_dir", &value, allowed);
         if !path.is_absolute() {
             let allowed = "use an absolute path, or leave the option out for no cache";
             return Err(refused(allowed));
@@ -146,16 +143,17 @@ impl Config {
     fn validate(&self) -> Result<(), Error> {
         if self.servers.is_empty() && !self.fixed.all {
             return invalid(
+                "",
                 "no registry servers given; pass at least one address, such as 127.0.0.1:7070",
             );
         }
         for s in &self.servers {
             if let Err(problem) = muster_rules::servers::Server::parse(s) {
-                return invalid(format!("registry server {problem}"));
+                return invalid(s, format!("registry server {problem}"));
             }
         }
         if self.name.len() > NAME_BYTES || !self.name.chars().all(|c| (' '..='~').contains(&c)) {
-            return invalid(messages::option(
+            return Err(messages::option_error(
                 "name",
                 &self.name,
                 "use at most 128 printable ASCII characters",
@@ -163,14 +161,14 @@ impl Config {
         }
         let whole = self.ttl.subsec_nanos().is_multiple_of(1_000_000);
         if self.ttl < MIN_TTL || self.ttl > MAX_TTL || !whole {
-            return invalid(messages::option(
+            return Err(messages::option_error(
                 "ttl",
                 &format!("{:?}", self.ttl),
                 "use 1s to 1h in whole milliseconds",
             ));
         }
         if self.tokens.is_some() && !self.is_encrypted() {
-            return invalid(messages::option(
+            return Err(messages::option_error(
                 "token",
                 "a token without TLS",
                 "it is never sent in plaintext; set tls, too",
@@ -181,7 +179,11 @@ impl Config {
             ("zone", &self.locality.zone),
         ] {
             if value.len() > LOCALITY_BYTES {
-                return invalid(messages::option(option, value, "use at most 63 bytes"));
+                return Err(messages::option_error(
+                    option,
+                    value,
+                    "use at most 63 bytes",
+                ));
             }
         }
         let Ages {
@@ -189,7 +191,7 @@ impl Config {
             expired_ms,
         } = self.ages;
         if stale_ms <= 0 || expired_ms <= stale_ms {
-            return invalid(messages::option(
+            return Err(messages::option_error(
                 "freshness",
                 &format!("{stale_ms}ms, {expired_ms}ms"),
                 "both must be positive, and the second longer",
@@ -199,8 +201,8 @@ impl Config {
     }
 }
 
-fn invalid(text: impl Into<String>) -> Result<(), Error> {
-    Err(Error::new(Reason::InvalidArgument, text))
+fn invalid(subject: &str, text: impl Into<String>) -> Result<(), Error> {
+    Err(Error::new(Reason::InvalidArgument, text).about("new", subject))
 }
 
 fn tcp(address: String) -> BoxFuture<'static, io::Result<Box<dyn Transport>>> {
@@ -389,7 +391,8 @@ impl ClientBuilder {
             return Err(Error::new(
                 Reason::InvalidArgument,
                 "client: no tokio runtime; build it within #[tokio::main] or runtime.enter()",
-            ));
+            )
+            .about("new", ""));
         };
         let cache = self.config.open_cache()?;
         Ok(Client::start(self.config, cache, runtime))

@@ -9,16 +9,6 @@ use crate::instance::duration_from_wire;
 use crate::kinds::Position;
 use crate::messages;
 
-/// Whether every live watcher confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DrainResult {
-    /// Every live watcher confirmed that it no longer picks the instances.
-    Complete,
-    /// The deadline came first.
-    Deadline,
-}
-
 /// One watcher that a drain waited for in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,8 +23,8 @@ pub struct DrainWatcher {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// Whether every live watcher confirmed.
-    pub result: DrainResult,
+    /// Whether every live watcher confirmed before the deadline.
+    pub complete: bool,
     /// Watchers that confirmed.
     pub confirmed: u32,
     /// Watchers that had not confirmed.
@@ -51,22 +41,24 @@ pub struct DrainReport {
     /// Where the instances became DRAINING.
     pub position: Position,
     /// How long the drain took, seen from this process.
-    pub elapsed: Duration,
+    pub took: Duration,
+}
+
+impl DrainWatcher {
+    /// How texts call it: by its name, or else by its address.
+    pub(crate) fn called(&self) -> &str {
+        if self.client_name.is_empty() {
+            &self.address
+        } else {
+            &self.client_name
+        }
+    }
 }
 
 impl DrainReport {
-    /// Whether every live watcher confirmed before the deadline.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.result == DrainResult::Complete
-    }
-
-    pub(crate) fn from_wire(r: v1::DrainResponse, elapsed: Duration) -> DrainReport {
+    pub(crate) fn from_wire(r: v1::DrainResponse, took: Duration) -> DrainReport {
         DrainReport {
-            result: match v1::DrainResult::try_from(r.result) {
-                Ok(v1::DrainResult::Complete) => DrainResult::Complete,
-                _ => DrainResult::Deadline,
-            },
+            complete: r.result == v1::DrainResult::Complete as i32,
             confirmed: r.confirmed,
             behind: r.behind,
             unconfirmable: r.unconfirmable,
@@ -81,7 +73,7 @@ impl DrainReport {
                 .collect(),
             safe_after: duration_from_wire(r.safe_after.as_ref()).unwrap_or_default(),
             position: Position::new(r.epoch, r.revision),
-            elapsed,
+            took,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::messages;
 pub use crate::reason::{Code, Reason};
 
 /// Anything that can go wrong, with a [`Reason`] for machines and a text for people.
@@ -15,16 +16,30 @@ pub use crate::reason::{Code, Reason};
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     reason: Reason,
     code: Code,
+    op: String,
+    subject: String,
     message: String,
     /// What it says instead once nobody retries any more.
     given_up: Option<String>,
     server: Option<String>,
     retry_after: Option<Duration>,
     details: BTreeMap<String, String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    violations: Vec<Violation>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// One wrong field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The path of the field, such as `instances[0].endpoints[1].address`.
+    pub field: String,
+    /// What is wrong and what is allowed.
+    pub problem: String,
 }
 
 impl Error {
@@ -38,20 +53,21 @@ impl Error {
         Error(Arc::new(Inner {
             reason,
             code,
+            op: String::new(),
+            subject: String::new(),
             message: message.into(),
             given_up: None,
             server: None,
             retry_after: None,
             details: BTreeMap::new(),
+            violations: Vec::new(),
             source: None,
         }))
     }
 
+    /// Edits this one; clones that were made before stay as they are.
     fn edit(mut self, f: impl FnOnce(&mut Inner)) -> Error {
-        // Builders run before the error is shared, so that there is always one owner.
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            f(inner);
-        }
+        f(Arc::make_mut(&mut self.0));
         self
     }
 
@@ -63,7 +79,8 @@ impl Error {
     /// The same for a caller whose time is over, if it says something else then.
     pub(crate) fn given_up(&self) -> Option<Error> {
         let message = self.0.given_up.clone()?;
-        Some(Error::with_code(self.0.reason, self.0.code, message))
+        let error = Error::with_code(self.0.reason, self.0.code, message);
+        Some(error.about(&self.0.op, &self.0.subject))
     }
 
     /// The text with the reason, without the prefix.
@@ -72,6 +89,16 @@ impl Error {
             Reason::Unknown => format!("{} [{}]", self.0.message, self.0.code),
             reason => format!("{} [{reason}]", self.0.message),
         }
+    }
+
+    /// Says what was attempted, and what it was about.
+    pub(crate) fn about(self, op: &str, subject: impl Into<String>) -> Error {
+        self.edit(|i| (i.op, i.subject) = (op.to_owned(), subject.into()))
+    }
+
+    /// What everything returns after its end: `client`, `registration` or `subscription`.
+    pub(crate) fn closed(object: &str) -> Error {
+        Error::new(Reason::Closed, messages::closed(object)).about("", object)
     }
 
     /// Names the server that the error came from.
@@ -89,9 +116,14 @@ impl Error {
         self.edit(|i| i.details = details)
     }
 
+    /// Adds the fields that the server found wrong.
+    pub(crate) fn with_violations(self, violations: Vec<Violation>) -> Error {
+        self.edit(|i| i.violations = violations)
+    }
+
     /// Keeps the cause.
     pub(crate) fn caused_by(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
-        self.edit(|i| i.source = Some(source.into()))
+        self.edit(|i| i.source = Some(Arc::from(source.into())))
     }
 
     /// The cause for machines.
@@ -104,6 +136,18 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// What was attempted, such as `register`; may be empty.
+    #[must_use]
+    pub fn op(&self) -> &str {
+        &self.0.op
+    }
+
+    /// What it was about, such as `shop/pay/pay-7`; may be empty.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.subject
     }
 
     /// Whether the same call may succeed later.
@@ -140,6 +184,12 @@ impl Error {
     pub fn detail(&self, key: &str) -> Option<&str> {
         self.0.details.get(key).map(String::as_str)
     }
+
+    /// Each wrong field of an `INVALID_ARGUMENT`, if a server named them.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.0.violations
+    }
 }
 
 impl fmt::Display for Error {
@@ -153,6 +203,8 @@ impl fmt::Debug for Error {
         f.debug_struct("Error")
             .field("reason", &self.0.reason)
             .field("code", &self.0.code)
+            .field("op", &self.0.op)
+            .field("subject", &self.0.subject)
             .field("message", &self.0.message)
             .field("server", &self.0.server)
             .field("retry_after", &self.0.retry_after)
@@ -180,6 +232,7 @@ mod tests {
             Reason::Fenced,
             "fenced by lease 9f40 from 10.0.3.7:51122; giving up",
         )
+        .about("register", "shop/pay/pay-7")
         .at("10.0.0.5:7070")
         .after(Some(Duration::from_secs(1)))
         .with_details([("incarnation".to_owned(), "812".to_owned())].into())
@@ -190,6 +243,7 @@ mod tests {
         );
         assert_eq!(e.code(), Code::FailedPrecondition);
         assert!(!e.is_retryable());
+        assert_eq!((e.op(), e.subject()), ("register", "shop/pay/pay-7"));
         assert_eq!(e.server(), Some("10.0.0.5:7070"));
         assert_eq!(e.detail("incarnation"), Some("812"));
         assert_eq!(e.retry_after(), Some(Duration::from_secs(1)));

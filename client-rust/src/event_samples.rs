@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::drain::{DrainReport, DrainResult};
+use crate::drain::DrainReport;
 use crate::event::{ChangeTrace, Event, FrameFault, FrameKind, KeepaliveOutcome, StreamKind};
 use crate::freshness::Freshness;
 use crate::kinds::Position;
@@ -125,7 +125,7 @@ fn registrations(each: &mut impl FnMut(&Event<'_>)) {
         duration: SHORT,
     });
     let report = DrainReport {
-        result: DrainResult::Deadline,
+        complete: false,
         confirmed: 2,
         behind: 1,
         unconfirmable: 0,
@@ -133,7 +133,7 @@ fn registrations(each: &mut impl FnMut(&Event<'_>)) {
         behind_watchers: Vec::new(),
         safe_after: Duration::ZERO,
         position: Position::new(1, 8),
-        elapsed: LONG,
+        took: LONG,
     };
     each(&Event::DrainFinished {
         subject: SUBJECT,

@@ -160,7 +160,9 @@ impl KeepaliveStream {
         // A connection that swallows messages is not used again.
         self.lane.connection.mark_broken();
         let text = messages::unanswered(self.lane.address(), now - late.sent);
-        Err(Error::new(Reason::Deadline, text).at(self.lane.address()))
+        Err(Error::new(Reason::Deadline, text)
+            .about("keepalive", "")
+            .at(self.lane.address()))
     }
 
     /// Applies one answer; true if another server is to be tried.
@@ -225,7 +227,8 @@ impl KeepaliveStream {
                     self.lane.address(),
                     &lost.message,
                 );
-                keeper.lost(due, Error::new(reason, text).at(self.lane.address()));
+                let error = Error::new(reason, text).about("keepalive", "");
+                keeper.lost(due, error.at(self.lane.address()));
                 0
             }
             Some(Kind::Unconfirmed(u)) => {

@@ -141,8 +141,8 @@ pub mod tonic_0_14;
 pub use advertise::advertise_from;
 pub use client::{Client, ClientStatus};
 pub use config::ClientBuilder;
-pub use drain::{DrainReport, DrainResult, DrainWatcher};
-pub use error::{Code, Error, Reason};
+pub use drain::{DrainReport, DrainWatcher};
+pub use error::{Code, Error, Reason, Violation};
 pub use event::{ChangeTrace, Event, FrameFault, FrameKind, KeepaliveOutcome, StreamKind};
 pub use freshness::Freshness;
 pub use instance::{
@@ -165,5 +165,5 @@ pub use subscription::{Picker, Subscription, Updates};
 #[cfg(feature = "tls-ring")]
 pub use tls::TlsConfig;
 pub use token::{FixedToken, Token, TokenFile, TokenSource};
-pub use update::{RemovedInstance, Update};
+pub use update::{Removal, Update};
 pub use view::{Source, View};

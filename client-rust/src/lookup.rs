@@ -285,7 +285,9 @@ impl Lookup {
         });
         let what = broken.text();
         let text = messages::violation(&server, &format!("lookup {subject}: {what}"));
-        Error::new(Reason::ProtocolViolation, text).at(server)
+        Error::new(Reason::ProtocolViolation, text)
+            .about("lookup", subject)
+            .at(server)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::drain::DrainReport;
+use crate::drain::{DrainReport, DrainWatcher};
 use crate::error::Error;
 
 /// A duration as people read it: `38ms`, `1.9s`, `41s`, `2m05s`, `3h12m`.
@@ -189,35 +189,23 @@ pub(crate) fn fenced(lease: Option<&str>, incarnation: Option<&str>, from: Optio
 /// How a drain ended. Logged by `serve`.
 pub(crate) fn drained(report: &DrainReport) -> String {
     let all = report.confirmed + report.behind;
-    if report.behind == 0 {
+    let took = duration(report.took);
+    if report.complete {
         return format!(
-            "drained: {}/{all} watchers confirmed in {}",
-            report.confirmed,
-            duration(report.elapsed)
+            "drained: {}/{all} watchers confirmed in {took}",
+            report.confirmed
         );
     }
-    let names: Vec<&str> = report
-        .behind_watchers
-        .iter()
-        .map(|w| {
-            if w.client_name.is_empty() {
-                w.address.as_str()
-            } else {
-                w.client_name.as_str()
-            }
-        })
-        .collect();
-    let more = if report.behind as usize > names.len() {
-        " …"
-    } else {
-        ""
-    };
-    format!(
-        "{} of {all} unconfirmed after {}: {}{more}",
-        report.behind,
-        duration(report.elapsed),
-        names.join(", ")
-    )
+    let mut text = format!("{} of {all} unconfirmed after {took}", report.behind);
+    let watchers = report.behind_watchers.iter();
+    let names: Vec<&str> = watchers.map(DrainWatcher::called).collect();
+    if !names.is_empty() {
+        text += &format!(": {}", names.join(", "));
+    }
+    if report.behind as usize > names.len() {
+        text += " …";
+    }
+    text
 }
 
 /// A server of another cluster answered.
@@ -289,10 +277,9 @@ pub(crate) fn option(name: &str, value: &str, allowed: &str) -> String {
 }
 
 /// The error of a setting that is wrong.
-#[cfg(feature = "tls-ring")]
 pub(crate) fn option_error(name: &str, value: &str, allowed: &str) -> Error {
     use crate::error::Reason;
-    Error::new(Reason::InvalidArgument, option(name, value, allowed))
+    Error::new(Reason::InvalidArgument, option(name, value, allowed)).about("new", name)
 }
 
 /// What a server said, or what became of the connection to it.
@@ -427,7 +414,6 @@ fn what(op: &str, subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drain::{DrainResult, DrainWatcher};
     use crate::error::Reason;
 
     #[test]
@@ -503,7 +489,7 @@ mod tests {
     #[test]
     fn story_11_drain() {
         let mut report = DrainReport {
-            result: DrainResult::Complete,
+            complete: true,
             confirmed: 14,
             behind: 0,
             unconfirmable: 0,
@@ -511,16 +497,16 @@ mod tests {
             behind_watchers: vec![],
             safe_after: Duration::ZERO,
             position: crate::Position::default(),
-            elapsed: Duration::from_millis(38),
+            took: Duration::from_millis(38),
         };
         assert_eq!(
             drained(&report),
             "drained: 14/14 watchers confirmed in 38ms"
         );
-        report.result = DrainResult::Deadline;
+        report.complete = false;
         report.confirmed = 12;
         report.behind = 2;
-        report.elapsed = Duration::from_secs(5);
+        report.took = Duration::from_secs(5);
         report.behind_watchers = vec![DrainWatcher {
             client_name: "go-orders-3".into(),
             address: "10.0.0.9:40000".into(),
@@ -529,6 +515,13 @@ mod tests {
             drained(&report),
             "2 of 14 unconfirmed after 5s: go-orders-3 …"
         );
+        report.behind_watchers[0].client_name.clear();
+        assert_eq!(
+            drained(&report),
+            "2 of 14 unconfirmed after 5s: 10.0.0.9:40000 …"
+        );
+        report.behind_watchers.clear();
+        assert_eq!(drained(&report), "2 of 14 unconfirmed after 5s …");
     }
 
     #[test]

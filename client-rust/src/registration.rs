@@ -177,7 +177,7 @@ fn withdrawn(subject: &str, last: Option<&Error>) -> Error {
     }
     let text = last.map(Error::text);
     let text = messages::withdrawn(subject, text.as_deref());
-    Error::new(Reason::Deadline, text)
+    Error::new(Reason::Deadline, text).about("register", subject)
 }
 
 impl IntoFuture for Register {

@@ -198,7 +198,8 @@ impl Selector {
             Names::Services(names) if names.is_empty() => Err(Error::new(
                 Reason::InvalidArgument,
                 "selector: no services; name at least one",
-            )),
+            )
+            .about("select", self.to_string())),
             Names::Services(names) => names.iter().try_for_each(|n| {
                 let object = format!("selector {self}");
                 validate::namespace(&object, &n.namespace)?;
@@ -211,7 +212,8 @@ impl Selector {
                 Err(Error::new(
                     Reason::InvalidArgument,
                     format!("selector: prefix \"{prefix}\" needs a namespace"),
-                ))
+                )
+                .about("select", self.to_string()))
             }
             Names::Prefix { namespace, .. } => {
                 validate::namespace(&format!("selector {self}"), namespace)

@@ -226,7 +226,8 @@ impl Servers {
             return Ok(());
         }
         let text = messages::wrong_cluster(address, cluster_id, &state.cluster_id);
-        Err(Error::new(Reason::WrongCluster, text).at(address))
+        let error = Error::new(Reason::WrongCluster, text);
+        Err(error.about("connect", address).at(address))
     }
 
     /// The cluster of the first server that answered; empty before.
@@ -268,7 +269,9 @@ impl Servers {
         state.attempts += u32::try_from(causes.len()).unwrap_or(u32::MAX);
         let text =
             |retrying| messages::no_server(causes, state.attempts, since.elapsed(), retrying);
-        let error = Error::new(Reason::NoServer, text(true)).or_when_given_up(text(false));
+        let error = Error::new(Reason::NoServer, text(true))
+            .about("connect", "")
+            .or_when_given_up(text(false));
         state.last = Some(error.clone());
         error
     }

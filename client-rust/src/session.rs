@@ -78,7 +78,7 @@ impl Session {
         }
         if loss.draining {
             let text = messages::lost_while_draining(&loss.lease.id);
-            return Err(Error::new(Reason::LeaseUnknown, text));
+            return Err(Error::new(Reason::LeaseUnknown, text).about("drain", &self.subject));
         }
         self.set_status(State::Registering, &loss.text(), Some(loss.error.clone()));
         self.register(shared, Some(&loss.lease)).await?;
@@ -183,7 +183,9 @@ impl Session {
             let (server, _) = shared.servers.status();
             let text = messages::no_answer(CALL_TIMEOUT);
             let text = messages::server_error(op, &self.subject, &server, &text);
-            Err(Error::new(Reason::Deadline, text).at(server))
+            Err(Error::new(Reason::Deadline, text)
+                .about(op, &self.subject)
+                .at(server))
         });
         call.finish(&shared.config.telemetry, what, &result);
         result
@@ -274,7 +276,7 @@ impl Session {
                 // The end and a lost lease do not wait for an answer that matters no more.
                 () = self.woken() => if matches!(self.next(), Step::End | Step::Lost(_)) {
                     let text = messages::closed("registration");
-                    return Err(Error::new(Reason::Cancelled, text));
+                    return Err(Error::new(Reason::Cancelled, text).about("update", &self.subject));
                 }
             }
         };
@@ -303,8 +305,7 @@ impl Session {
     fn finish_chosen(&self, failed: Option<Error>) {
         let state = self.end_state();
         let error = if state == State::Closed {
-            let text = messages::closed("client");
-            Some(Error::new(Reason::Closed, text))
+            Some(Error::closed("client"))
         } else {
             failed
         };
@@ -318,7 +319,9 @@ impl Session {
                 cause.detail("incarnation"),
                 cause.detail("address"),
             );
-            let error = Error::new(Reason::Fenced, text).caused_by(cause);
+            let error = Error::new(Reason::Fenced, text)
+                .about("register", &self.subject)
+                .caused_by(cause);
             tracing::error!(registration = %self.subject, "{}", error.text());
             self.set_status(State::Fenced, error.message(), Some(error.clone()));
         } else if cause.reason() == Reason::LeaseUnknown {

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::desired;
-use crate::error::{Error, Reason};
+use crate::error::Error;
 use crate::event::Event;
 use crate::instance::InstanceKey;
 use crate::kinds::Lifecycle;
@@ -205,8 +205,7 @@ impl Session {
 
     /// The driver is gone, perhaps before its end: whatever waits for it must not wait for ever.
     pub(crate) fn abandon(&self) {
-        let text = messages::closed("client");
-        let error = Error::new(Reason::Closed, text);
+        let error = Error::closed("client");
         self.set_status(RegistrationState::Closed, "", Some(error));
         self.settle();
         self.finished();
@@ -365,9 +364,8 @@ impl Session {
             _ if inner.acked >= version => Flushed::Yes,
             Some((refused, e)) if *refused >= version => Flushed::Refused(e.clone()),
             _ if status.state.is_final() => {
-                let closed = messages::closed("registration");
-                let closed = Error::new(Reason::Closed, closed);
-                Flushed::Refused(status.error.unwrap_or(closed))
+                let closed = || Error::closed("registration");
+                Flushed::Refused(status.error.unwrap_or_else(closed))
             }
             _ => Flushed::NotYet,
         }
@@ -407,8 +405,8 @@ impl Session {
         let status = self.status();
         let mut inner = self.lock();
         if inner.end_state.is_some() || status.state.is_final() {
-            let closed = Error::new(Reason::Closed, messages::closed("registration"));
-            return Err(status.error.unwrap_or(closed));
+            let closed = || Error::closed("registration");
+            return Err(status.error.unwrap_or_else(closed));
         }
         if inner.lost.is_some() || inner.lease.is_none() {
             return Ok(None);

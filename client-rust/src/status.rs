@@ -9,11 +9,12 @@ use muster_rules::errors::{ERROR_DOMAIN, map_error};
 use prost::Message;
 use tonic::Status;
 
-use crate::error::{Code, Error, Reason};
+use crate::error::{Code, Error, Reason, Violation};
 use crate::instance::duration_from_wire;
 use crate::messages;
 
 const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
+const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
 /// `google.rpc.Status`, as far as it is needed.
@@ -45,6 +46,22 @@ pub(crate) struct RetryInfo {
     pub(crate) retry_delay: Option<prost_types::Duration>,
 }
 
+/// `google.rpc.BadRequest`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct BadRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) field_violations: Vec<FieldViolation>,
+}
+
+/// `google.rpc.BadRequest.FieldViolation`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FieldViolation {
+    #[prost(string, tag = "1")]
+    pub(crate) field: String,
+    #[prost(string, tag = "2")]
+    pub(crate) description: String,
+}
+
 /// What the details of a status say.
 #[derive(Default)]
 struct Details {
@@ -52,6 +69,7 @@ struct Details {
     reason: String,
     metadata: BTreeMap<String, String>,
     retry_after: Option<Duration>,
+    violations: Vec<Violation>,
 }
 
 fn details(status: &Status) -> Details {
@@ -74,6 +92,15 @@ fn details(status: &Status) -> Details {
                     found.retry_after = duration_from_wire(info.retry_delay.as_ref());
                 }
             }
+            BAD_REQUEST => {
+                if let Ok(bad) = BadRequest::decode(any.value.as_slice()) {
+                    let fields = bad.field_violations.into_iter();
+                    found.violations.extend(fields.map(|v| Violation {
+                        field: v.field,
+                        problem: v.description,
+                    }));
+                }
+            }
             _ => {}
         }
     }
@@ -83,7 +110,7 @@ fn details(status: &Status) -> Details {
 /// The error of a call to `server` that was answered with, or broke with, this status.
 pub(crate) fn error(status: Status, op: &str, subject: &str, server: &str) -> Error {
     if let Some(own) = own(&status) {
-        return own.clone();
+        return own.clone().about(op, subject);
     }
     let found = details(&status);
     let broken = is_transport(&status);
@@ -104,7 +131,9 @@ pub(crate) fn error(status: Status, op: &str, subject: &str, server: &str) -> Er
         code,
         messages::server_error(op, subject, server, &text),
     )
+    .about(op, subject)
     .at(server)
+    .with_violations(found.violations)
     .after(found.retry_after)
     .with_details(found.metadata)
     .caused_by(status)
@@ -267,6 +296,36 @@ mod tests {
             "muster: register shop/pay/pay-7: server 10.0.0.5:7070: refused for the test: OVERLOADED \
              [OVERLOADED]"
         );
+    }
+
+    #[test]
+    fn errors_carry_what_was_attempted() {
+        let mut s = status_of(tonic::Code::InvalidArgument, "INVALID_ARGUMENT", &[], None);
+        let mut rpc = RpcStatus::decode(s.details()).expect("details");
+        let bad = BadRequest {
+            field_violations: vec![FieldViolation {
+                field: "instances[0].version".into(),
+                description: "no semantic version".into(),
+            }],
+        };
+        rpc.details.push(prost_types::Any {
+            type_url: BAD_REQUEST.into(),
+            value: bad.encode_to_vec(),
+        });
+        s = Status::with_details(s.code(), "x", rpc.encode_to_vec().into());
+        let e = error(s, "register", "shop/pay/pay-1", "10.0.0.5:7070");
+        assert_eq!((e.op(), e.subject()), ("register", "shop/pay/pay-1"));
+        let [v] = e.violations() else {
+            panic!("violations {:?}", e.violations())
+        };
+        assert_eq!(v.field, "instances[0].version");
+        assert_eq!(v.problem, "no semantic version");
+        // What this client decided keeps its text, and is about what was attempted.
+        let token = Error::new(Reason::Unauthenticated, "no token").about("token", "");
+        let own = Status::from_error(Box::new(token.clone()));
+        let e = error(own, "lookup", "shop/pay", "s:1");
+        assert_eq!((e.op(), e.subject()), ("lookup", "shop/pay"));
+        assert_eq!((token.op(), e.to_string()), ("token", token.to_string()));
     }
 
     #[test]

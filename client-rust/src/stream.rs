@@ -379,12 +379,16 @@ fn ended() -> Status {
 
 pub(crate) fn quiet(lane: &Lane, waited: Duration) -> Error {
     let text = messages::quiet_stream(lane.address(), waited);
-    Error::new(Reason::Deadline, text).at(lane.address())
+    Error::new(Reason::Deadline, text)
+        .about("watch", "")
+        .at(lane.address())
 }
 
 pub(crate) fn violation(lane: &Lane, what: &str) -> Error {
     let text = messages::violation(lane.address(), what);
-    Error::new(Reason::ProtocolViolation, text).at(lane.address())
+    Error::new(Reason::ProtocolViolation, text)
+        .about("watch", "")
+        .at(lane.address())
 }
 
 fn refused(watch: &Watch, id: u32, lane: &Lane, refusal: &v1::Refusal) -> Error {
@@ -394,5 +398,7 @@ fn refused(watch: &Watch, id: u32, lane: &Lane, refusal: &v1::Refusal) -> Error 
         .map(|t| t.watched.selector.to_string());
     let subject = subject.unwrap_or_default();
     let text = messages::server_error("watch", &subject, lane.address(), &refusal.message);
-    Error::new(Reason::from_number(refusal.reason), text).at(lane.address())
+    Error::new(Reason::from_number(refusal.reason), text)
+        .about("watch", subject)
+        .at(lane.address())
 }

@@ -16,6 +16,7 @@ use crate::client::Shared;
 use crate::config::CALL_TIMEOUT;
 use crate::error::{Error, Reason};
 use crate::freshness::Freshness;
+use crate::instance::ServiceName;
 use crate::kinds::Position;
 use crate::messages;
 use crate::selector::{Names, Selector};
@@ -30,6 +31,7 @@ use crate::watcher::{Handle, Watcher};
 pub struct Subscription {
     handle: Arc<Handle>,
     changes: watch::Receiver<u64>,
+    began: Instant,
 }
 
 impl Subscription {
@@ -39,6 +41,7 @@ impl Subscription {
         Ok(Subscription {
             changes: handle.watched.watch_changes(),
             handle,
+            began: Instant::now(),
         })
     }
 
@@ -120,15 +123,31 @@ impl Subscription {
         }
     }
 
+    /// [`View::why`] of the newest view; before the first it says since when it is waited for, and
+    /// what the last error was.
+    #[must_use]
+    pub fn why(&self, service: &ServiceName) -> Option<Error> {
+        let view = self.view();
+        if view.is_received() {
+            return view.why(service);
+        }
+        Some(self.no_view(&service.to_string(), self.began.elapsed()))
+    }
+
+    /// The error of a first view that did not come.
+    fn no_view(&self, what: &str, waited: Duration) -> Error {
+        let last = self.handle.shared.watcher.failure();
+        let text = last.as_ref().map(Error::text);
+        let text = messages::no_view(what, waited, text.as_deref());
+        Error::new(Reason::NoView, text).about("pick", what)
+    }
+
     /// The error of a wait that ended.
     async fn missing(&self, wanted: usize, waited: Duration) -> Error {
         let view = self.view();
         let what = self.selector().to_string();
         if !view.is_received() {
-            let last = self.handle.shared.watcher.failure();
-            let text = last.as_ref().map(Error::text);
-            let text = messages::no_view(&what, waited, text.as_deref());
-            return Error::new(Reason::NoView, text);
+            return self.no_view(&what, waited);
         }
         let one = match self.selector().names() {
             Names::Services(names) if names.len() == 1 => names.first(),
@@ -141,7 +160,7 @@ impl Subscription {
                 let similar = self.handle.shared.similar(service).await;
                 let Position { epoch, revision } = view.position();
                 let text = messages::service_unknown(&what, epoch, revision, &similar);
-                Error::new(Reason::ServiceUnknown, text)
+                Error::new(Reason::ServiceUnknown, text).about("pick", what)
             }
             Some((_, e)) => e,
             None if view.source() == Source::Static => {
@@ -151,7 +170,7 @@ impl Subscription {
             None => {
                 let have = view.instances().len();
                 let text = messages::too_few(&what, have, wanted, waited);
-                Error::new(Reason::NoInstances, text)
+                Error::new(Reason::NoInstances, text).about("pick", what)
             }
         }
     }

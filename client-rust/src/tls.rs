@@ -242,7 +242,7 @@ fn system_authorities() -> RootCertStore {
 
 fn unusable(option: &str, path: &Path, why: &str) -> Error {
     let text = messages::file(option, &path.display().to_string(), why);
-    Error::new(Reason::InvalidArgument, text)
+    Error::new(Reason::InvalidArgument, text).about("new", option)
 }
 
 /// Encrypts a connection. The certificate must carry the chosen name, or the address's host.

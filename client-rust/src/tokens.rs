@@ -92,7 +92,9 @@ impl Tokens {
         });
         let token = checked.map_err(|e| {
             let text = messages::no_token(&e.to_string());
-            Error::new(Reason::Unauthenticated, text).caused_by(e)
+            Error::new(Reason::Unauthenticated, text)
+                .about("token", "")
+                .caused_by(e)
         })?;
         let times = token.times().map(|(r, o)| (asked + r, asked + o));
         let value = token.value().to_owned();

@@ -11,7 +11,7 @@ use crate::view::View;
 /// An instance that left the view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RemovedInstance {
+pub struct Removal {
     /// Which one.
     pub key: InstanceKey,
     /// Why.
@@ -31,7 +31,7 @@ pub enum Update {
         upserted: Vec<Arc<Instance>>,
         /// Instances gone, sorted. A snapshot does not tell why: `SNAPSHOT_ABSENT`, unless the view
         /// saw it.
-        removed: Vec<RemovedInstance>,
+        removed: Vec<Removal>,
         /// The view after it.
         view: Arc<View>,
     },
@@ -40,7 +40,7 @@ pub enum Update {
         /// Instances new or changed, sorted.
         upserted: Vec<Arc<Instance>>,
         /// Instances gone, sorted.
-        removed: Vec<RemovedInstance>,
+        removed: Vec<Removal>,
         /// Traces of the changes, oldest first, as far as their callers sent any: at most the last
         /// few hundred.
         traces: Vec<ChangeTrace>,
@@ -102,11 +102,11 @@ fn difference(
     old: &View,
     new: &View,
     otherwise: RemovalReason,
-) -> (Vec<Arc<Instance>>, Vec<RemovedInstance>) {
+) -> (Vec<Arc<Instance>>, Vec<Removal>) {
     let (upserted, gone) = diff(&old.instances, &new.instances, |i| &i.key);
     let removed = gone
         .iter()
-        .map(|i| RemovedInstance {
+        .map(|i| Removal {
             key: i.key.clone(),
             reason: why_removed(old, new, &i.key).unwrap_or(otherwise),
         })

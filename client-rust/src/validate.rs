@@ -36,7 +36,8 @@ pub(crate) fn specs(specs: &[InstanceSpec]) -> Result<(), Error> {
         return Err(Error::new(
             Reason::InvalidArgument,
             "registration: no instances; pass at least one InstanceSpec",
-        ));
+        )
+        .about("register", ""));
     }
     for (i, spec) in specs.iter().enumerate() {
         instance(spec)?;
@@ -47,7 +48,8 @@ pub(crate) fn specs(specs: &[InstanceSpec]) -> Result<(), Error> {
                     "registration: instance {} occurs twice; give each its own id",
                     spec.key()
                 ),
-            ));
+            )
+            .about("register", spec.key().to_string()));
         }
     }
     Ok(())
@@ -252,7 +254,8 @@ fn address(object: &str, e: &EndpointSpec) -> Result<(), Error> {
         AddressKind::Unspecified => Err(Error::new(
             Reason::InvalidEndpoint,
             messages::undialable(&e.name, object, &e.address),
-        )),
+        )
+        .about("register", object)),
         AddressKind::Malformed => Err(Error::new(
             Reason::InvalidEndpoint,
             messages::invalid(
@@ -261,7 +264,8 @@ fn address(object: &str, e: &EndpointSpec) -> Result<(), Error> {
                 &e.address,
                 ADDRESS_RULE,
             ),
-        )),
+        )
+        .about("register", object)),
     }
 }
 
@@ -287,7 +291,8 @@ fn require(ok: bool, object: &str, field: &str, value: &str, allowed: &str) -> R
     Err(Error::new(
         Reason::InvalidArgument,
         messages::invalid(object, field, value, allowed),
-    ))
+    )
+    .about("register", object))
 }
 
 #[cfg(test)]

@@ -324,6 +324,11 @@ impl View {
     /// `NO_INSTANCES`, with a text that says how it came to that. None if it has instances.
     #[must_use]
     pub fn why(&self, service: &ServiceName) -> Option<Error> {
+        let error = self.missing(service)?;
+        Some(error.about("pick", service.to_string()))
+    }
+
+    fn missing(&self, service: &ServiceName) -> Option<Error> {
         let name = service.to_string();
         let no = |why: &str| Error::new(Reason::NoInstances, messages::no_instances(&name, why));
         let Position { epoch, revision } = self.position;

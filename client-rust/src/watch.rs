@@ -331,7 +331,8 @@ impl Watch {
         if epoch < self.epoch {
             let text = messages::epoch_behind(lane.address(), epoch, self.epoch);
             if !self.accepts_lower() {
-                return Err(Error::new(Reason::EpochBehind, text).at(lane.address()));
+                let error = Error::new(Reason::EpochBehind, text).about("watch", "");
+                return Err(error.at(lane.address()));
             }
             let event = Event::EpochRegressed {
                 server: lane.address(),

@@ -135,7 +135,7 @@ impl Table {
             MAX_WATCH_LANES,
             self.per_stream(),
         );
-        Error::new(Reason::LimitExceeded, text)
+        Error::new(Reason::LimitExceeded, text).about("subscribe", selector.to_string())
     }
 }
 
@@ -277,8 +277,7 @@ impl Watcher {
             std::mem::take(&mut table.entries)
         };
         for entry in all.into_values() {
-            let error = Error::new(Reason::Closed, messages::closed("client"));
-            entry.watched.finish(error);
+            entry.watched.finish(Error::closed("client"));
         }
         self.nudge();
     }

@@ -46,6 +46,10 @@ async fn wait_tells_what_is_missing() {
     let text = e.to_string();
     assert!(text.contains("no view of shop/pay within 5s"), "{text}");
     assert!(text.contains("connection refused"), "{text}");
+    let service = crate::ServiceName::new("shop", "pay");
+    let why = sub.why(&service).expect("nothing was received");
+    assert_eq!((why.op(), why.subject()), ("pick", "shop/pay"));
+    assert_eq!(why.to_string(), text);
     fake.place(0).start();
     let stream = fake.next_watch().await;
     stream.open(VIEW).await;
@@ -57,6 +61,11 @@ async fn wait_tells_what_is_missing() {
         e.to_string(),
         "muster: service \"shop/pay\" has never been registered (epoch 1, revision 10); similar: shop/payy \
          [SERVICE_UNKNOWN]"
+    );
+    let why = sub.why(&service).expect("never seen");
+    assert_eq!(
+        (why.reason(), why.subject()),
+        (Reason::ServiceUnknown, "shop/pay")
     );
     let asked = fake.calls(|w| match w {
         What::ListServices(r) => Some(r.clone()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use muster_client::{
-    DrainResult, EndpointSpec, Health, InstanceSpec, Lifecycle, Registration, RegistrationStatus,
+    EndpointSpec, Health, InstanceSpec, Lifecycle, Registration, RegistrationStatus,
 };
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -228,7 +228,7 @@ impl Testee {
         let wait = c.duration("wait")?.unwrap_or(Duration::from_secs(5));
         let report = self.kept(c)?.registration.drain(wait).await?;
         Ok(json!({
-            "complete": report.result == DrainResult::Complete,
+            "complete": report.complete,
             "confirmed": report.confirmed,
             "behind": report.behind,
             "unconfirmable": report.unconfirmable,
@@ -236,7 +236,7 @@ impl Testee {
             "about": {
                 "text": report.to_string(),
                 "safe_after_ms": millis(report.safe_after),
-                "took_ms": millis(report.elapsed),
+                "took_ms": millis(report.took),
             },
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use muster_client::{Instance, RemovedInstance, ServiceName, Source, View};
+use muster_client::{Instance, Removal, ServiceName, Source, View};
 use serde_json::{Map, Value, json};
 
 use crate::command::millis;
@@ -84,7 +84,7 @@ fn instance(i: &Instance) -> Value {
     })
 }
 
-pub(crate) fn removals(list: &[RemovedInstance]) -> Value {
+pub(crate) fn removals(list: &[Removal]) -> Value {
     list.iter()
         .map(|r| json!({ "key": r.key.to_string(), "reason": r.reason.as_str() }))
         .collect()
