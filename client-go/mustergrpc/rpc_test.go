@@ -75,6 +75,7 @@ func TestPinnedCallsGoToTheirInstance(t *testing.T) {
 		w.put("pay-3", "10.0.0.3:80", being(musterv1.Lifecycle_LIFECYCLE_DRAINING))
 		w.put("pay-4", "10.0.0.4:80")
 		w.put("pay-5", "10.0.0.1:80", weighing(0)) // at the address of one that takes calls
+		w.put("pay-6", "10.0.0.1:80", being(musterv1.Lifecycle_LIFECYCLE_DRAINING))
 		c := w.channel(t)
 		for _, a := range []string{"1", "2"} {
 			for range 10 {
@@ -92,15 +93,16 @@ func TestPinnedCallsGoToTheirInstance(t *testing.T) {
 			"pay-3": {muster.ReasonNoInstances, `instance "pay-3" of shop/pay takes no requests: it is draining [NO_INSTANCES]`},
 			"pay-4": {muster.ReasonNoReadyEndpoint, `instance "pay-4" of shop/pay cannot be reached: 10.0.0.4:80: connection refused; still retrying [NO_READY_ENDPOINT]`},
 			"pay-5": {muster.ReasonNoInstances, `instance "pay-5" of shop/pay takes no requests: it is of weight 0 [NO_INSTANCES]`},
-			"pay-9": {muster.ReasonInstanceUnknown, `shop/pay has no instance "pay-9" (epoch 7, revision 105) [INSTANCE_UNKNOWN]`},
+			"pay-6": {muster.ReasonNoInstances, `instance "pay-6" of shop/pay takes no requests: it is draining [NO_INSTANCES]`},
+			"pay-9": {muster.ReasonInstanceUnknown, `shop/pay has no instance "pay-9" (epoch 7, revision 106) [INSTANCE_UNKNOWN]`},
 		} {
 			_, err := callIn(WithInstance(t.Context(), id), c)
 			if got := failure(t, err, want.reason); got != want.text {
 				t.Errorf("text\n%s\nwant\n%s", got, want.text)
 			}
 		}
-		if n := w.client.Stats().PickFailures; n != 4 {
-			t.Errorf("%d picks failed, want 4", n)
+		if n := w.client.Stats().PickFailures; n != 5 {
+			t.Errorf("%d picks failed, want 5", n)
 		}
 		_, err := callIn(WithInstance(t.Context(), "pay-9"), c, grpc.WaitForReady(true))
 		if status.Code(err) != codes.DeadlineExceeded {
