@@ -153,15 +153,17 @@ func (a *acks) sleep(ctx context.Context, wait time.Duration) {
 // send tries a few times. NOT_FOUND means that the stream is gone, and nobody
 // waits for it any more.
 func (a *acks) send(ctx context.Context, s *server, request *musterv1.AckWatchRequest) {
+	a.client.budget.call()
 	var retries backoff.Backoff
 	for range ackTries {
 		attempt, cancel := context.WithTimeout(ctx, callTimeout)
 		_, err := s.discovery().AckWatch(attempt, request)
 		cancel()
-		if err == nil || !fromStatus(ctx, err, "ack", "", s.address).Retryable() {
+		if err == nil {
 			return
 		}
-		if !sleep(ctx, retries.Next(time.Second, a.client.config.words())) {
+		e := fromStatus(ctx, err, "ack", "", s.address)
+		if !e.Retryable() || !sleep(ctx, a.client.delay(e, &retries, time.Second)) {
 			return
 		}
 	}

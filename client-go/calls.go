@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // attempt is one try of a unary call at one server.
 type attempt func(ctx context.Context, s *server) error
 
 // call makes a unary call: it finds a server, tries, and on an error that may
-// pass tries again, elsewhere first, until ctx ends. Every call of the contract
+// pass tries again, elsewhere first, until ctx leaves no time for it. Every call of the contract
 // may be repeated safely. A ctx without deadline gets callTimeout.
 func (c *Client) call(ctx context.Context, op, subject string, do attempt) *Error {
 	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
@@ -25,28 +26,31 @@ func (c *Client) call(ctx context.Context, op, subject string, do attempt) *Erro
 func (c *Client) attempts(ctx context.Context, call *observedCall, do attempt) *Error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	op, subject := call.op, call.subject
 	stop := context.AfterFunc(c.ctx, cancel) //nolint:contextcheck // the call ends with the client, too
 	defer stop()
+	c.budget.call()
 	var retries backoff.Backoff
 	for tries := 1; ; tries++ {
 		err := c.tryOnce(ctx, call, do)
 		if err != nil && c.ctx.Err() != nil {
 			return closedError("client")
 		}
-		if err == nil || !err.Retryable() || err.Reason == ReasonDeadline && ctx.Err() != nil {
+		if err == nil || err.Reason == ReasonDeadline && ctx.Err() != nil {
 			return err
 		}
-		if ctx.Err() == nil && err.nextServer() && tries%len(c.servers.list) != 0 && err.RetryAfter == 0 {
-			continue // the next server at once
+		verdict, wait := c.decide(ctx, err, tries, &retries)
+		if verdict != rules.VerdictGiveUp && ctx.Err() == nil && sleep(ctx, wait) {
+			continue
 		}
-		if !sleep(ctx, max(err.RetryAfter, retries.Next(c.config.backoffCap(), c.config.words()))) {
-			return c.gaveUp(ctx, op, subject, err)
+		if !err.Retryable() {
+			return err
 		}
+		return c.gaveUp(ctx, call.op, call.subject, err)
 	}
 }
 
-// try is one attempt at whichever server serves, and a call of its own.
+// try is one attempt at whichever server serves, and a call of its own. The
+// budget of repetitions is the caller's business.
 func (c *Client) try(ctx context.Context, op, subject string, do attempt) *Error {
 	call := c.beginCall(ctx, op, subject)
 	err := c.tryOnce(withHeaders(ctx, call.headers), call, do)
@@ -71,10 +75,14 @@ func (c *Client) tryOnce(ctx context.Context, call *observedCall, do attempt) *E
 	return nil
 }
 
-// gaveUp is the error of a call whose time ran out between attempts.
+// gaveUp is the error of a call whose time ran out between attempts, or leaves
+// none for another.
 func (c *Client) gaveUp(ctx context.Context, op, subject string, last *Error) *Error {
 	if c.ctx.Err() != nil {
 		return closedError("client")
+	}
+	if ctx.Err() == nil {
+		return tooLateError(op, subject, last)
 	}
 	return contextError(ctx, op, subject, last)
 }

@@ -26,6 +26,7 @@ type Client struct {
 	cache *diskCache
 	// answers are those of recent lookups.
 	answers *answers
+	budget  *retryBudget
 
 	// ctx ends when Close has taken back what it could.
 	ctx    context.Context
@@ -63,6 +64,7 @@ func New(servers []string, options ...Option) (*Client, error) {
 	c.keeper = newKeeper(c)
 	c.watcher = newWatcher(c)
 	c.answers = newAnswers()
+	c.budget = newRetryBudget()
 	if err := c.openCache(); err != nil {
 		return nil, err
 	}

@@ -199,6 +199,20 @@ func (e *Error) readDetails(st *status.Status) {
 	}
 }
 
+// tooLateError is for a call whose next attempt could begin only after its
+// deadline; last is why there would be one.
+func tooLateError(op, subject string, last *Error) *Error {
+	if last.gaveUpMessage != "" {
+		e := last.final()
+		e.cause = context.DeadlineExceeded
+		return e
+	}
+	e := newError(ReasonDeadline, codes.DeadlineExceeded, op, subject, textTooLate(op, subject, last))
+	e.Server = last.Server
+	e.cause = errors.Join(context.DeadlineExceeded, last)
+	return e
+}
+
 // contextError is for a call whose context ended; last is what it met before.
 func contextError(ctx context.Context, op, subject string, last *Error) *Error {
 	reason, code := ReasonCancelled, codes.Canceled

@@ -187,6 +187,10 @@ func textGaveUp(op, subject string, reason Reason, last *Error) string {
 	return text
 }
 
+func textTooLate(op, subject string, last *Error) string {
+	return strings.TrimSpace(op+" "+subject) + ": the deadline leaves no time to try again; last: " + last.text()
+}
+
 // textWithdrawn is story 4: what a Register that was given up leaves behind.
 func textWithdrawn(subject, why string) string {
 	return fmt.Sprintf("register %s: %s; nothing stays registered", subject, why)

@@ -46,7 +46,7 @@ func (s *session) reconcile(ctx context.Context) *Error {
 			}
 			retries.Reset()
 		case stepUpdate:
-			if err := s.update(ctx); err != nil {
+			if err := s.update(ctx, retries.Failures() > 0); err != nil {
 				s.pause(ctx, s.delay(&retries, err), stepEnd, stepLost)
 				continue
 			}
@@ -86,6 +86,7 @@ func (s *session) replaceLease(ctx context.Context, lost *loss) *Error {
 func (s *session) register(ctx context.Context, previous *lease) *Error {
 	request, version := s.registerRequest(previous)
 	var retries backoff.Backoff
+	s.client.budget.call()
 	var uncertain time.Time // when a try was sent whose outcome is unknown
 	for takeOvers := 0; ; {
 		sent := time.Now()
@@ -162,14 +163,19 @@ func (s *session) granted(request *musterv1.RegisterRequest, response *musterv1.
 }
 
 // update sends what changed since the registry's last word, one call for each
-// instance. The error is one that may pass; others are kept for Flush.
-func (s *session) update(ctx context.Context) *Error {
+// instance; again tells that the first is a repetition. The error is one that
+// may pass; others are kept for Flush.
+func (s *session) update(ctx context.Context, again bool) *Error {
 	want, have, version, held := s.wanted()
 	for i := range want {
 		fields := changedFields(have[i], want[i])
 		if len(fields) == 0 {
 			continue
 		}
+		if !again {
+			s.client.budget.call()
+		}
+		again = false
 		err := s.updateOne(ctx, held, patch(want[i], fields), fields)
 		switch {
 		case err == nil:
@@ -237,6 +243,7 @@ func closedStatus(state RegistrationState, failed *Error) error {
 // deregister ends the lease. It goes on until the lease would have expired, or
 // at least until one try failed.
 func (s *session) deregister(ctx context.Context, held lease, confirmed time.Time) *Error {
+	s.client.budget.call()
 	var retries backoff.Backoff
 	for {
 		err := s.tryDeregister(ctx, held)
@@ -250,7 +257,7 @@ func (s *session) deregister(ctx context.Context, held lease, confirmed time.Tim
 }
 
 func (s *session) delay(retries *backoff.Backoff, err *Error) time.Duration {
-	return max(err.RetryAfter, retries.Next(s.client.config.backoffCap(), s.client.config.words()))
+	return s.client.delay(err, retries, s.client.config.backoffCap())
 }
 
 func (s *session) tryDeregister(ctx context.Context, held lease) *Error {

@@ -26,6 +26,7 @@ func (c *Client) similarTo(ctx context.Context, wanted ServiceName) []string {
 	ctx, cancel := context.WithTimeout(ctx, similarTimeout)
 	defer cancel()
 	var names []ServiceName
+	c.budget.call()
 	err := c.try(ctx, "list", wanted.Namespace, func(ctx context.Context, s *server) error {
 		response, err := s.discovery().ListServices(ctx, &musterv1.ListServicesRequest{
 			Namespace: wanted.Namespace, PageSize: similarPage,

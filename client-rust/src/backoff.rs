@@ -43,8 +43,18 @@ impl Backoff {
     /// The next wait; counts one more failure.
     pub(crate) fn next(&mut self, cap: Duration, word: u64) -> Duration {
         let wait = delay(self.attempt, cap, word);
-        self.attempt = self.attempt.saturating_add(1);
+        self.failed();
         wait
+    }
+
+    /// Counts a failure whose delay somebody else reckons.
+    pub(crate) fn failed(&mut self) {
+        self.attempt = self.attempt.saturating_add(1);
+    }
+
+    /// The number of failures in a row.
+    pub(crate) fn failures(&self) -> u32 {
+        self.attempt
     }
 
     /// Whether nothing failed since the last success.

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::time::Duration;
 
+use muster_rules::retry::Verdict;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Response, Status};
 
 use crate::backoff::Backoff;
-use crate::client::{Shared, gave_up};
+use crate::client::{Shared, gave_up, too_late};
 use crate::error::{Error, Reason};
 use crate::observer::Header;
 use crate::servers::Lane;
@@ -34,7 +35,8 @@ pub(crate) fn request<T>(message: T, deadline: Instant) -> Request<T> {
 
 impl Shared {
     /// Makes a unary call: finds a server, tries, and on an error that may pass tries again,
-    /// elsewhere first, until the deadline. Every call of the contract may be repeated safely.
+    /// elsewhere first, until the deadline leaves no time for it. Every call of the contract may be
+    /// repeated safely.
     pub(crate) async fn call<T, F, Fut>(
         &self,
         what: What<'_>,
@@ -69,24 +71,28 @@ impl Shared {
         F: Fn(Lane, Instant) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
+        self.budget.call();
         let mut retries = Backoff::default();
         for tries in 1.. {
             let e = match self.try_once(what, deadline, attempt, call).await {
                 Ok(answer) => return Ok(answer),
-                Err(e) if !e.is_retryable() => return Err(e),
-                Err(e) => last.insert(e),
+                Err(e) => e,
             };
-            let other_server_at_once =
-                e.is_elsewhere() && tries % self.servers.len() != 0 && e.retry_after().is_none();
-            if !other_server_at_once {
-                sleep(self.delay(&mut retries, e)).await;
+            let (verdict, wait) = self.decide(&e, tries, deadline, &mut retries);
+            match verdict {
+                Verdict::GiveUp if e.is_retryable() => {
+                    return Err(too_late(what.op, what.subject, &e));
+                }
+                Verdict::GiveUp => return Err(e),
+                Verdict::Retry | Verdict::Move => *last = Some(e),
             }
+            sleep(wait).await;
         }
         // Only after 2^64 attempts.
         Err(gave_up(what.op, what.subject, last.as_ref()))
     }
 
-    /// One attempt at whichever server serves.
+    /// One attempt at whichever server serves. The budget of repetitions is the caller's business.
     pub(crate) async fn try_once<T, F, Fut>(
         &self,
         what: What<'_>,
@@ -123,11 +129,5 @@ impl Shared {
             repeated = true;
             call.attempts += 1;
         }
-    }
-
-    /// How long to wait after this error.
-    pub(crate) fn delay(&self, retries: &mut Backoff, e: &Error) -> Duration {
-        let wait = retries.next(self.config.backoff_cap(), self.config.word());
-        wait.max(e.retry_after().unwrap_or_default())
     }
 }

@@ -24,6 +24,7 @@ use crate::kinds::Position;
 use crate::lookup::Lookup;
 use crate::messages;
 use crate::registration::Register;
+use crate::retry::RetryBudget;
 use crate::selector::Selector;
 use crate::servers::Servers;
 use crate::session::{Session, State};
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) keeper: Keeper,
     pub(crate) watcher: Watcher,
     pub(crate) answers: Answers,
+    pub(crate) budget: RetryBudget,
     /// None without a directory for it.
     pub(crate) cache: Option<DiskCache>,
     pub(crate) clock: Clock,
@@ -138,6 +140,7 @@ impl Client {
             keeper: Keeper::default(),
             watcher: Watcher::default(),
             answers: Answers::default(),
+            budget: RetryBudget::new(),
             cache,
             clock: Clock::start(config.ages),
             id: config.word(),
@@ -405,6 +408,14 @@ impl Drop for Forget {
         self.session.abandon();
         self.shared.lock().sessions.remove(&self.id);
     }
+}
+
+/// The error of a call whose next attempt could begin only after its deadline.
+pub(crate) fn too_late(op: &str, subject: &str, last: &Error) -> Error {
+    last.given_up().unwrap_or_else(|| {
+        let text = messages::too_late(op, subject, &last.text());
+        Error::new(Reason::Deadline, text).caused_by(last.clone())
+    })
 }
 
 /// The error of a call whose time ran out between attempts.

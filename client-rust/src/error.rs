@@ -156,6 +156,11 @@ impl Error {
         self.0.reason.is_retryable(self.0.code)
     }
 
+    /// What the rule of errors says of it.
+    pub(crate) fn row(&self) -> muster_rules::errors::Row {
+        self.0.reason.row(self.0.code)
+    }
+
     /// Whether another server may answer better, at once.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.0.reason.is_elsewhere(self.0.code)

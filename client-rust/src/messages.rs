@@ -349,6 +349,14 @@ pub(crate) fn gave_up(op: &str, subject: &str, last: Option<&str>) -> String {
     format!("{}: the deadline passed{last}", what(op, subject))
 }
 
+/// A call whose deadline comes before its next attempt.
+pub(crate) fn too_late(op: &str, subject: &str, last: &str) -> String {
+    format!(
+        "{}: the deadline leaves no time to try again; last: {last}",
+        what(op, subject)
+    )
+}
+
 /// What a registration that was given up leaves behind.
 pub(crate) fn withdrawn(subject: &str, last: Option<&str>) -> String {
     let last = last.map_or(String::new(), |e| format!("; last: {e}"));

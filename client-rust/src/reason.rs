@@ -216,7 +216,7 @@ impl Reason {
     }
 
     /// What the rule says of this reason, given the code that came with it.
-    fn row(self, code: Code) -> errors::Row {
+    pub(crate) fn row(self, code: Code) -> errors::Row {
         errors::map_error(code as u32, errors::ERROR_DOMAIN, self.as_str())
     }
 

@@ -53,10 +53,10 @@ impl Session {
                     self.replace_lease(shared, loss).await?;
                     retries.reset();
                 }
-                Step::Update => match self.update(shared).await {
+                Step::Update => match self.update(shared, !retries.is_fresh()).await {
                     Ok(()) => retries.reset(),
                     Err(e) => {
-                        let wait = shared.delay(&mut retries, &e);
+                        let wait = lease_delay(shared, &e, &mut retries);
                         self.pause(wait, |s| matches!(s, Step::End | Step::Lost(_)))
                             .await;
                     }
@@ -99,6 +99,7 @@ impl Session {
     ) -> Result<(), Error> {
         let (specs, version) = self.wanted();
         let mut message = register_request(shared, &specs, previous);
+        shared.budget.call();
         let mut retries = Backoff::default();
         let mut uncertain: Option<Instant> = None;
         let mut take_overs = 0;
@@ -125,7 +126,7 @@ impl Session {
             self.set_status(State::Registering, &e.text(), Some(e.clone()));
             // A grant that nobody knows of must be found, to be withdrawn.
             let must_find = uncertain.is_some_and(|at| at.elapsed() < shared.config.ttl);
-            let wait = shared.delay(&mut retries, &e);
+            let wait = lease_delay(shared, &e, &mut retries);
             let urgent = |s: &Step| !must_find && matches!(s, Step::End);
             if !self.pause(wait, urgent).await {
                 return Err(e);
@@ -217,9 +218,9 @@ impl Session {
         }
     }
 
-    /// Sends what changed since the registry's last word, one call for each instance. The error is
-    /// one that may pass; others are kept for `flush`.
-    async fn update(self: &Arc<Self>, shared: &Shared) -> Result<(), Error> {
+    /// Sends what changed since the registry's last word, one call for each instance; `again` tells
+    /// that the first is a repetition. The error is one that may pass; others are kept for `flush`.
+    async fn update(self: &Arc<Self>, shared: &Shared, mut again: bool) -> Result<(), Error> {
         let (want, version) = self.wanted();
         let have = self.registered();
         let Some(lease) = self.lease() else {
@@ -230,6 +231,10 @@ impl Session {
             if fields.is_empty() {
                 continue;
             }
+            if !again {
+                shared.budget.call();
+            }
+            again = false;
             match self.update_one(shared, &lease, want, &fields).await {
                 Ok(()) => self.acknowledge(index, want, &fields),
                 Err(e) if is_lost(&e) => {
@@ -340,6 +345,7 @@ impl Session {
         lease: &Lease,
         confirmed: Option<Instant>,
     ) -> Result<(), Error> {
+        shared.budget.call();
         let mut retries = Backoff::default();
         loop {
             let e = match self.try_deregister(shared, lease).await {
@@ -351,7 +357,7 @@ impl Session {
             if !e.is_retryable() || over {
                 return Err(e);
             }
-            sleep(shared.delay(&mut retries, &e)).await;
+            sleep(lease_delay(shared, &e, &mut retries)).await;
         }
     }
 
@@ -373,6 +379,11 @@ impl Session {
         shared.wrote(Position::new(response.epoch, response.revision));
         Ok(())
     }
+}
+
+/// The wait before a call that concerns a lease is repeated.
+fn lease_delay(shared: &Shared, e: &Error, retries: &mut Backoff) -> Duration {
+    shared.delay(e, retries, shared.config.backoff_cap())
 }
 
 /// Whether to go on trying. What was registered once is not given up for a token that was renewed

@@ -12,7 +12,8 @@ use crate::backoff::Backoff;
 use crate::calls::request;
 use crate::client::Shared;
 use crate::config::CALL_TIMEOUT;
-use crate::error::Error;
+use crate::error::{Error, Reason};
+use crate::messages;
 use crate::stream::{Asked, WatchStream, quiet};
 use crate::watch::{Watch, is_refusal};
 
@@ -139,17 +140,21 @@ impl WatchStream {
         };
         let lane = self.lane.clone();
         Box::pin(async move {
+            shared.budget.call();
             let mut retries = Backoff::default();
             for _ in 0..ACK_TRIES {
                 let mut stub = lane.connection.discovery();
                 let call = stub.ack_watch(request(message.clone(), Instant::now() + CALL_TIMEOUT));
-                match timeout(CALL_TIMEOUT, call).await {
-                    // An error that stays, as NOT_FOUND, means that nobody waits for it any more.
-                    Ok(Err(s)) if lane.error(s.clone(), "ack", "").is_retryable() => {}
-                    Ok(_) => return,
-                    Err(_) => {}
+                let e = match timeout(CALL_TIMEOUT, call).await {
+                    Ok(Ok(_)) => return,
+                    Ok(Err(status)) => lane.error(status, "ack", ""),
+                    Err(_) => Error::new(Reason::Deadline, messages::no_answer(CALL_TIMEOUT)),
+                };
+                // An error that stays, as NOT_FOUND, means that nobody waits for it any more.
+                if !e.is_retryable() {
+                    return;
                 }
-                sleep(retries.next(ACK_CAP, shared.config.word())).await;
+                sleep(shared.delay(&e, &mut retries, ACK_CAP)).await;
             }
         })
     }

@@ -28,14 +28,19 @@ type Backoff struct {
 // Next returns the delay before the next attempt and counts a failure.
 func (b *Backoff) Next(limit time.Duration, word uint64) time.Duration {
 	delay := rules.Delay(b.failures, limit.Milliseconds(), word)
-	if b.failures < 1<<31 {
-		b.failures++
-	}
+	b.Failed()
 	return time.Duration(delay) * time.Millisecond
 }
 
+// Failed counts a failure whose delay somebody else reckons.
+func (b *Backoff) Failed() {
+	if b.failures < 1<<31 {
+		b.failures++
+	}
+}
+
 // Failures is the number of failures in a row.
-func (b *Backoff) Failures() int { return int(b.failures) }
+func (b *Backoff) Failures() uint32 { return b.failures }
 
 // Reset forgets all failures.
 func (b *Backoff) Reset() { b.failures = 0 }

@@ -31,7 +31,7 @@ func TestOnlyAGoodStreamResets(t *testing.T) {
 		name     string
 		messages bool
 		lived    time.Duration
-		want     int
+		want     uint32
 	}{
 		{"lived long, said nothing", false, time.Hour, 3},
 		{"one message, then died", true, ResetAfter - 1, 3},

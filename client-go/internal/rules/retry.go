@@ -26,7 +26,8 @@ type Attempted struct {
 	RetryAfterMs int64
 	// LeftMs is the time to the deadline; a negative number if there is none.
 	LeftMs int64
-	// Others tells whether this call has not tried some server yet.
+	// Others tells whether some server is left that this call has not tried in
+	// this round; a round ends when each was.
 	Others bool
 }
 

@@ -35,7 +35,8 @@ pub struct Attempted {
     pub retry_after_ms: i64,
     /// The time to the deadline; a negative number if there is none.
     pub left_ms: i64,
-    /// Whether this call has not tried some server yet.
+    /// Whether some server is left that this call has not tried in this round; a round ends when
+    /// each was.
     pub others: bool,
 }
 

@@ -17,6 +17,7 @@ mod keeper;
 mod lookup;
 mod observer;
 mod registration;
+mod retry;
 #[cfg(feature = "tonic-0_14-serve")]
 mod serve;
 mod servers;
