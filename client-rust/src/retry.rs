@@ -71,7 +71,7 @@ impl Shared {
         retries: &mut Backoff,
     ) -> (Verdict, Duration) {
         let attempted = Attempted {
-            others: tries % self.servers.len() != 0,
+            others: !tries.is_multiple_of(self.servers.len()),
             left_ms: signed_millis(deadline.saturating_duration_since(Instant::now())),
             ..attempted(e, retries, self.config.backoff_cap())
         };
