@@ -61,8 +61,9 @@ func newServer(address string, all *servers) *server {
 
 // connect makes sure that there is a connection whose server answered and is
 // ours. It takes at most connectTimeout. Callers share an attempt that failed a
-// moment ago, so that an outage is not dialled once for each registration.
-func (s *server) connect(ctx context.Context) *Error {
+// moment ago, so that an outage is not dialled once for each registration,
+// unless they want it afresh.
+func (s *server) connect(ctx context.Context, afresh bool) *Error {
 	select {
 	case s.busy <- struct{}{}:
 		defer func() { <-s.busy }()
@@ -72,7 +73,7 @@ func (s *server) connect(ctx context.Context) *Error {
 	if s.closed.Load() {
 		return closedError("client")
 	}
-	if s.failed.err != nil && time.Since(s.failed.at) < endpointbackoff.Floor {
+	if !afresh && s.failed.err != nil && time.Since(s.failed.at) < endpointbackoff.Floor {
 		return s.failed.err
 	}
 	err := s.reconnect(ctx)

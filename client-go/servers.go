@@ -69,7 +69,8 @@ func (s *servers) handover(ctx context.Context, from *server) (*server, *Error) 
 func (s *servers) firstOf(ctx context.Context, candidates []*server, makeCurrent bool) (*server, *Error) {
 	var failures []serverFailure
 	for _, candidate := range candidates {
-		err := candidate.connect(ctx)
+		// Who wants another server asks rarely: it must not miss one that just came back.
+		err := candidate.connect(ctx, !makeCurrent)
 		if err == nil {
 			s.serving(candidate, makeCurrent)
 			return candidate, nil

@@ -329,6 +329,32 @@ func TestIsolatedServerIsLeftForAnother(t *testing.T) {
 	})
 }
 
+func TestIsolatedServerIsLeftForOneThatHadJustRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
+		back := r.Server("b:1")
+		back.Stop()
+		r.OnWatch = func(address string, req *musterv1.WatchRequest) fakeregistry.Script {
+			if address == "b:1" {
+				return nil
+			}
+			return func(s musterv1.DiscoveryService_WatchServer) error {
+				back.Start()
+				f := whole(req, 101, instance("pay", "pay-1"))
+				f.GetSnapshot().Header.Flags = []musterv1.ViewFlag{musterv1.ViewFlag_VIEW_FLAG_ISOLATED}
+				return scripted(s, opened(req), f)
+			}
+		}
+		r.Put(instance("pay", "pay-1"))
+		r.Put(instance("pay", "pay-2"))
+		began := time.Now()
+		sub := mustSubscribe(t, newTestClient(t, r, "b:1", "a:1"), "pay")
+		mustWait(t, sub, 2)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("left after %s, want at once", took)
+		}
+	})
+}
+
 func TestStreamIsHandedOverAboutOnceAnHour(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
 		r.Server("b:1")
