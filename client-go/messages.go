@@ -133,11 +133,6 @@ func textField(subject, field, value, allowed string) string {
 	return fmt.Sprintf("%s: %s %q is not allowed: %s", subject, field, value, allowed)
 }
 
-func textNoAdvertised(listener string) string {
-	return fmt.Sprintf("listener %s: no address of this machine can be dialled by others; "+
-		"set POD_IP or pass an address", listener)
-}
-
 func textServerError(op, subject, server, message string) string {
 	what := strings.TrimSpace(op + " " + subject)
 	if server == "" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,43 +74,30 @@ func TestStory2UnspecifiedAddress(t *testing.T) {
 }
 
 func TestAdvertiseFrom(t *testing.T) {
-	at := func(address string) net.Listener { return listenerAt(address) }
-	t.Setenv(podIPVariable, "10.9.8.7")
-	for _, c := range []struct{ listener, want string }{
-		{"127.0.0.1:7", "127.0.0.1:7"},
-		{"10.0.0.1:8080", "10.0.0.1:8080"},
-		{"0.0.0.0:8080", "10.9.8.7:8080"},
-		{"[::]:8080", "10.9.8.7:8080"},
+	for _, c := range []struct{ listener, advertise, pod, want string }{
+		{"10.0.0.1:8080", "10.1.1.1", "10.9.8.7", "10.0.0.1:8080"},
+		{"0.0.0.0:8080", "10.1.1.1:9", "10.9.8.7", "10.1.1.1:9"},
+		{"[::]:8080", "", "10.9.8.7", "10.9.8.7:8080"},
 	} {
-		if got, err := AdvertiseFrom(at(c.listener)); err != nil || got != c.want {
+		t.Setenv("MUSTER_ADVERTISE", c.advertise)
+		t.Setenv("POD_IP", c.pod)
+		if got, err := AdvertiseFrom(listenerAt(c.listener)); err != nil || got != c.want {
 			t.Errorf("%s: %q, %v; want %q", c.listener, got, err, c.want)
 		}
 	}
-	if _, err := AdvertiseFrom(at("@socket")); ReasonOf(err) != ReasonInvalidEndpoint {
-		t.Errorf("a socket: %v", err)
+	t.Setenv("POD_IP", "here")
+	_, err := AdvertiseFrom(listenerAt("[::]:8080"))
+	want := `muster: environment variable POD_IP is "here": use an IP address that others can dial [INVALID_ENDPOINT]`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
 	}
 }
 
-func TestChooseAddress(t *testing.T) {
-	addrs := func(list ...string) []net.Addr {
-		var out []net.Addr
-		for _, a := range list {
-			out = append(out, listenerAt(a))
-		}
-		return out
-	}
-	for _, c := range []struct {
-		name, want string
-		in         []net.Addr
-	}{
-		{"nothing", "invalid IP", nil},
-		{"loopback and link-local only", "invalid IP", addrs("127.0.0.1/8", "fe80::1/64", "169.254.1.1/16")},
-		{"IPv4 before IPv6", "10.0.0.5", addrs("::1/128", "2001:db8::5/64", "10.0.0.5/24", "10.0.0.6/24")},
-		{"IPv6 alone", "2001:db8::5", addrs("2001:db8::5/64")},
-	} {
-		if got, _ := chooseAddress(c.in); got.String() != c.want {
-			t.Errorf("%s: %v, want %s", c.name, got, c.want)
-		}
+// Whatever machine this runs on has a loopback interface.
+func TestInterfaceAddresses(t *testing.T) {
+	all := interfaceAddresses()
+	if !slices.ContainsFunc(all, func(a rules.InterfaceAddress) bool { return a.Address == "127.0.0.1" && a.Interface != "" }) {
+		t.Errorf("127.0.0.1 is not in %v", all)
 	}
 }
 

@@ -1,65 +1,53 @@
 //! The address under which others reach a listener of this process.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
 use crate::error::{Error, Reason};
 
-/// The environment variable that names this process's own address, as Kubernetes' downward API
-/// usually provides it.
-const POD_IP: &str = "POD_IP";
-/// A documentation address (RFC 5737). Nothing is ever sent there: it only asks the kernel which
-/// of its own addresses it would send from.
-const SOMEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
-
-/// The `host:port` to advertise for a listener bound to `local`, such as
-/// `listener.local_addr()?`.
+/// The address by which others reach a listener bound to `local`, such as
+/// `listener.local_addr()?`, for an [`EndpointSpec`](crate::EndpointSpec): that of the listener
+/// itself if it is on a particular address.
 ///
-/// A specific address is used as it is. For an unspecified one (`0.0.0.0`, `[::]`) it is the
-/// address in the environment variable `POD_IP`, or else the one that this machine uses towards
-/// other networks.
+/// If it is on all of them (`0.0.0.0:8080`, `[::]:8080`), it is the environment variable
+/// `MUSTER_ADVERTISE` (an IP address, `host:port` or the name of an interface), or else `POD_IP`, or
+/// else the first address of the running interfaces by name, IPv4 first and loopback last. Set
+/// `MUSTER_ADVERTISE` on machines with several networks or with bridges for containers. The port is
+/// the listener's unless `MUSTER_ADVERTISE` has one; a link-local address is never taken.
+/// `docs/client-spec.md` section 22 has the rule.
 ///
 /// # Errors
-/// `INVALID_ENDPOINT` if the port is 0 or no address can be found; pass one explicitly then.
+/// `INVALID_ENDPOINT`, which names what was wrong.
 pub fn advertise_from(local: SocketAddr) -> Result<String, Error> {
-    choose(local, std::env::var(POD_IP).ok().as_deref(), outgoing)
+    let variable = |name| {
+        let value = std::env::var_os(name).unwrap_or_default();
+        value.to_string_lossy().into_owned()
+    };
+    let (wanted, pod_ip) = (variable("MUSTER_ADVERTISE"), variable("POD_IP"));
+    choose(local, &wanted, &pod_ip, &interface_addresses())
 }
 
 fn choose(
     local: SocketAddr,
-    pod_ip: Option<&str>,
-    outgoing: impl FnOnce() -> Option<IpAddr>,
+    wanted: &str,
+    pod_ip: &str,
+    interfaces: &[(String, String)],
 ) -> Result<String, Error> {
-    let refuse = |why: &str| {
-        Err(Error::new(
-            Reason::InvalidEndpoint,
-            format!("cannot advertise {local}: {why}; pass a reachable address"),
-        )
-        .about("advertise", local.to_string()))
-    };
-    if local.port() == 0 {
-        return refuse("its port is 0, so nothing listens there yet");
-    }
-    let ip = if !local.ip().is_unspecified() {
-        Some(local.ip())
-    } else if let Some(text) = pod_ip.filter(|t| !t.is_empty()) {
-        match text.parse() {
-            Ok(ip) => Some(ip),
-            Err(_) => return refuse(&format!("{POD_IP} is \"{text}\", which is no IP address")),
-        }
-    } else {
-        outgoing()
-    };
-    match ip.filter(|ip| !ip.is_unspecified()) {
-        Some(ip) => Ok(SocketAddr::new(ip, local.port()).to_string()),
-        None => refuse("no address of this machine can be dialled by others; set POD_IP"),
-    }
+    let interfaces: Vec<(&str, &str)> = interfaces
+        .iter()
+        .map(|(name, address)| (name.as_str(), address.as_str()))
+        .collect();
+    muster_rules::advertise::advertise(&local.to_string(), wanted, pod_ip, &interfaces)
+        .map_err(|e| Error::new(Reason::InvalidEndpoint, e).about("advertise", local.to_string()))
 }
 
-/// The address that the kernel would send from. Connecting a datagram socket sends nothing.
-fn outgoing() -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect(SOMEWHERE).ok()?;
-    Some(socket.local_addr().ok()?.ip())
+/// The addresses of the interfaces that run, each after the interface's name. What cannot be
+/// listed is left out: the rule says so if nothing is left.
+fn interface_addresses() -> Vec<(String, String)> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+    interfaces
+        .filter(if_addrs::Interface::is_oper_up)
+        .map(|i| (i.name.clone(), i.ip().to_string()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -67,33 +55,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn advertise_table() {
-        let out = || Some(IpAddr::from([10, 1, 2, 3]));
-        for (local, pod_ip, want) in [
-            ("10.0.0.5:8080", Some("10.9.9.9"), Ok("10.0.0.5:8080")),
-            ("127.0.0.1:8080", None, Ok("127.0.0.1:8080")),
-            ("0.0.0.0:8080", Some("10.9.9.9"), Ok("10.9.9.9:8080")),
-            ("[::]:8080", Some("fd00::7"), Ok("[fd00::7]:8080")),
-            ("[::]:8080", None, Ok("10.1.2.3:8080")),
-            ("0.0.0.0:8080", Some(""), Ok("10.1.2.3:8080")),
-            ("0.0.0.0:8080", Some("here"), Err("POD_IP is \"here\"")),
-            (
-                "0.0.0.0:8080",
-                Some("0.0.0.0"),
-                Err("no address of this machine"),
-            ),
-            ("10.0.0.5:0", None, Err("port is 0")),
+    fn advertise_from() {
+        let at = |local: &str, wanted: &str, pod_ip: &str| {
+            let local = local.parse().expect("an address");
+            choose(local, wanted, pod_ip, &[])
+        };
+        for (local, wanted, pod_ip, want) in [
+            ("10.0.0.1:8080", "10.1.1.1", "10.9.8.7", "10.0.0.1:8080"),
+            ("0.0.0.0:8080", "10.1.1.1:9", "10.9.8.7", "10.1.1.1:9"),
+            ("[::]:8080", "", "10.9.8.7", "10.9.8.7:8080"),
         ] {
-            let got = choose(local.parse().expect("an address"), pod_ip, out);
-            match (got, want) {
-                (Ok(got), Ok(want)) => assert_eq!(got, want),
-                (Err(got), Err(want)) => {
-                    assert!(got.to_string().contains(want), "{got} should say {want}");
-                    assert_eq!(got.reason(), Reason::InvalidEndpoint);
-                }
-                (got, want) => panic!("{local}: got {got:?}, want {want:?}"),
-            }
+            assert_eq!(at(local, wanted, pod_ip).expect("an address"), want);
         }
-        assert!(choose("0.0.0.0:1".parse().expect("an address"), None, || None).is_err());
+        assert_eq!(
+            at("[::]:8080", "", "here")
+                .expect_err("no address")
+                .to_string(),
+            "muster: environment variable POD_IP is \"here\": use an IP address that others can dial [INVALID_ENDPOINT]"
+        );
+    }
+
+    /// Whatever machine this runs on has a loopback interface.
+    #[test]
+    fn interface_addresses() {
+        let all = super::interface_addresses();
+        let loopback =
+            |(name, address): &(String, String)| !name.is_empty() && address == "127.0.0.1";
+        assert!(all.iter().any(loopback), "{all:?}");
     }
 }

@@ -43,7 +43,7 @@ pub struct Settings {
 }
 
 const VARIABLE_PREFIX: &str = "MUSTER_";
-const POD_IP: &str = "POD_IP";
+pub(crate) const POD_IP: &str = "POD_IP";
 const TTL_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
 const LONGEST_CLIENT: usize = 128;
 /// The variables that are not taken as they are.
@@ -169,7 +169,7 @@ pub(crate) fn is_printable(c: u8) -> bool {
     (b' '..=b'~').contains(&c)
 }
 
-fn refuse(variable: &str, value: &str, problem: &str) -> String {
+pub(crate) fn refuse(variable: &str, value: &str, problem: &str) -> String {
     format!(
         "environment variable {variable} is {}: {problem}",
         quote(value)

@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 pub mod address;
+pub mod advertise;
 pub mod backoff;
 pub mod budget;
 pub mod cache_age;

@@ -15,6 +15,7 @@ var table = []struct {
 	evaluate func(input []byte) (any, error)
 }{
 	{"address", address},
+	{"advertise", advertise},
 	{"backoff", backoff},
 	{"budget", budget},
 	{"cache_age", cacheAge},

@@ -1,6 +1,7 @@
 //! Calls the rules by name with JSON, for the vectors and the differential fuzzer. The Go package
 //! `client-go/internal/rules/evaluate` is the same.
 
+mod advertise;
 mod cache_age;
 mod cache_file;
 mod cache_room;
@@ -38,6 +39,7 @@ type Evaluate = fn(&str) -> Result<String, serde_json::Error>;
 /// One entry for each rule, by the name that vectors use; sorted.
 const TABLE: &[(&str, Evaluate)] = &[
     ("address", target::address),
+    ("advertise", advertise::advertise),
     ("backoff", timing::backoff),
     ("budget", retry::budget),
     ("cache_age", cache_age::cache_age),
