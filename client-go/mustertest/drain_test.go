@@ -183,6 +183,26 @@ func TestDrainSkipsWhoNeverHeldTheInstance(t *testing.T) {
 	})
 }
 
+func TestDrainSkipsWhoAcknowledgedThatTheInstanceLeftItsView(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Registry) {
+		c := newRaw(t, r)
+		req := registration(firstRequest, "a")
+		req.Instances[0].Capabilities = []string{"refund"}
+		lease := c.register(req).GetLease().GetLeaseId()
+		sel := selectPay()
+		sel.Filter = &musterv1.InstanceFilter{Capabilities: []string{"refund"}}
+		f := c.watchSelector("ack", sel, nil)
+		f.snapshot(first)
+		if _, err := c.Update(t.Context(), &musterv1.UpdateRequest{
+			LeaseId: lease, Instance: instance("a"), UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"capabilities"}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		c.ack(f, f.delta().GetHeader().GetRevision())
+		c.drain(lease).answer(complete, 0)
+	})
+}
+
 func TestDrainTakesLeavingTheViewAsPassing(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *Registry) {
 		c := newRaw(t, r)

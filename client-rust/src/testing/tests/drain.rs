@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use super::fake::{
-    Raw, instance, known, reach, reason, s, select_pay, settle, spec, subscribe, unharmed,
+    FIRST_REQUEST, Raw, instance, known, reach, reason, registration, s, select_pay, settle, spec,
+    subscribe, unharmed,
 };
 use crate::Lifecycle;
 use crate::instance::duration_to_wire;
@@ -175,6 +176,34 @@ async fn drain_skips_who_never_held_the_instance() {
     });
     let mut f = c.watch_selector("ack", selector, None).await;
     f.snapshot(Cause::First).await;
+    drain(&c, &lease).await.answer(Complete, s(0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_skips_who_acknowledged_that_the_instance_left_its_view() {
+    let r = Registry::new();
+    let c = Raw::of(&r).await;
+    let mut request = registration(FIRST_REQUEST, &["a"]);
+    request.instances[0].capabilities = vec!["refund".into()];
+    let lease = c.register(request).await.lease.expect("a lease").lease_id;
+    let mut selector = select_pay();
+    selector.filter = Some(v1::InstanceFilter {
+        capabilities: vec!["refund".into()],
+        ..Default::default()
+    });
+    let mut f = c.watch_selector("ack", selector, None).await;
+    f.snapshot(Cause::First).await;
+    let request = v1::UpdateRequest {
+        lease_id: lease.clone(),
+        instance: Some(instance("a")),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["capabilities".into()],
+        }),
+    };
+    let updated = c.registrations.clone().update(request).await;
+    updated.expect("updated");
+    let left = revision(&f.delta().await);
+    c.ack(&f, left).await;
     drain(&c, &lease).await.answer(Complete, s(0)).await;
 }
 
