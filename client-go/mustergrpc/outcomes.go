@@ -12,10 +12,18 @@ import (
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
+// errUnprocessed is how an attempt ended that the endpoint never answered.
+var errUnprocessed = status.Error(codes.Unavailable, "the stream ended without an answer")
+
 // ended takes the end of an attempt of an RPC.
 func (b *viewBalancer) ended(s *slot, c *rpc, lasted time.Duration, info balancer.DoneInfo) {
 	if !info.BytesSent && !info.BytesReceived && info.Err == nil {
 		return // it was never sent: the connection was lost first
+	}
+	if info.Err == nil && !info.BytesReceived {
+		// No call ends well without an answer: grpc tells so of a stream that was
+		// refused before its message was sent.
+		info.Err = errUnprocessed
 	}
 	if info.Err != nil && !info.BytesReceived && c != &anyRPC {
 		c.refused.Store(s) // if grpc tries again, then because nothing was processed
