@@ -32,13 +32,13 @@ func AdvertiseFrom(listener net.Listener) (string, error) {
 // interfaceAddresses are the addresses of the interfaces that run. What cannot
 // be listed is left out: the rule says so if nothing is left.
 func interfaceAddresses() []rules.InterfaceAddress {
-	interfaces, _ := net.Interfaces() //nolint:errcheck // see above
+	interfaces, _ := net.Interfaces()
 	var all []rules.InterfaceAddress
 	for _, i := range interfaces {
 		if i.Flags&net.FlagRunning == 0 {
 			continue
 		}
-		addresses, _ := i.Addrs() //nolint:errcheck // see above
+		addresses, _ := i.Addrs()
 		for _, a := range addresses {
 			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
 				all = append(all, rules.InterfaceAddress{Interface: i.Name, Address: prefix.Addr().String()})

@@ -146,7 +146,7 @@ func (e *evaluator) ask(batch []question, lines []byte, got func(int, []byte)) e
 	for n := range batch {
 		line, err := e.out.ReadBytes('\n')
 		if err != nil {
-			<-written // it ended as well
+			<-written //nolint:errcheck // it ended as well, and this error is told
 			return fmt.Errorf("%s ended (%w) on %s", e.path, err, batch[n].line())
 		}
 		got(n, bytes.TrimSpace(line))
