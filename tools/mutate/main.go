@@ -100,6 +100,8 @@ const (
 
 // try compiles and tests a file's mutant.
 func (j *judge) try(folder, path string, text []byte) (verdict, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), j.limit)
+	defer cancel()
 	changed, overlay, binary := filepath.Join(folder, "mutant.go"), filepath.Join(folder, "overlay.json"), filepath.Join(folder, "test")
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
 	if err != nil {
@@ -111,11 +113,9 @@ func (j *judge) try(folder, path string, text []byte) (verdict, error) {
 	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
 		return noMutant, err
 	}
-	if err := exec.Command("go", "test", "-vet=off", "-c", "-overlay", overlay, "-o", binary, j.pkg).Run(); err != nil { //nolint:gosec // named on the command line
-		return noMutant, nil //nolint:nilerr // it does not compile
+	if err := exec.CommandContext(ctx, "go", "test", "-vet=off", "-c", "-overlay", overlay, "-o", binary, j.pkg).Run(); err != nil { //nolint:gosec // named on the command line
+		return noMutant, nil // it does not compile
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), j.limit)
-	defer cancel()
 	test := exec.CommandContext(ctx, binary, "-test.run", j.run, "-test.failfast") //nolint:gosec // built above
 	test.Dir = j.pkg
 	if test.Run() != nil {

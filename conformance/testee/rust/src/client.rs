@@ -14,7 +14,7 @@ fn secured(
     secure: &mut Option<TlsConfig>,
     change: impl FnOnce(TlsConfig) -> TlsConfig,
 ) -> ClientBuilder {
-    *secure = Some(change(secure.take().unwrap_or_else(TlsConfig::new)));
+    *secure = Some(change(secure.take().unwrap_or_default()));
     builder
 }
 
