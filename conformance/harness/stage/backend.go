@@ -1,18 +1,13 @@
 package stage
 
 import (
-	"context"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/wrapperspb"
-)
 
-// EchoMethod is the call that testees make through channels: a StringValue for
-// a StringValue, the name of the backend that answers.
-const EchoMethod = "/conformance.Echo/Name"
+	"github.com/muster-registry/muster/conformance/echo"
+)
 
 // Backend is a gRPC server that says its name.
 type Backend struct {
@@ -48,7 +43,7 @@ func startBackend(address, name string) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{Address: address, server: grpc.NewServer(), done: make(chan struct{}), accepted: &atomic.Int64{}}
-	b.server.RegisterService(echo(name), nil)
+	b.server.RegisterService(echo.Service(name), nil)
 	go func() {
 		defer close(b.done)
 		_ = b.server.Serve(counting{listener, b.accepted})
@@ -66,25 +61,4 @@ func (b *Backend) Kill() {
 func (b *Backend) Stop() {
 	b.server.GracefulStop()
 	<-b.done
-}
-
-func echo(name string) *grpc.ServiceDesc {
-	answer := func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		var asked wrapperspb.StringValue
-		if err := decode(&asked); err != nil {
-			return nil, err
-		}
-		// What is asked is after how long to answer.
-		if delay, err := time.ParseDuration(asked.GetValue()); err == nil {
-			select {
-			case <-time.After(delay):
-			case <-ctx.Done():
-			}
-		}
-		return wrapperspb.String(name), nil
-	}
-	return &grpc.ServiceDesc{
-		ServiceName: "conformance.Echo", HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{{MethodName: "Name", Handler: answer}},
-	}
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
-	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	muster "github.com/muster-registry/muster/client-go"
 	"github.com/muster-registry/muster/client-go/mustergrpc"
+	"github.com/muster-registry/muster/conformance/echo"
 )
 
 // serve runs a gRPC server from listening to drained: serve NAME KEY, with the
@@ -40,7 +39,7 @@ func (t *testee) serve(ctx context.Context, c command) (answer, error) { //nolin
 		return nil, err
 	}
 	server := grpc.NewServer()
-	server.RegisterService(echoService(s.ID), nil)
+	server.RegisterService(echo.Service(s.ID), nil)
 	running, stop := context.WithCancel(context.Background())
 	kept := &registration{Registration: r, stop: stop, served: make(chan error, 1)}
 	t.keep(c.name(), kept)
@@ -59,25 +58,4 @@ func (t *testee) stop(_ context.Context, c command) (answer, error) {
 	}
 	r.stop()
 	return nil, <-r.served
-}
-
-func echoService(name string) *grpc.ServiceDesc {
-	answer := func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		var asked wrapperspb.StringValue
-		if err := decode(&asked); err != nil {
-			return nil, err
-		}
-		// What is asked is after how long to answer.
-		if delay, err := time.ParseDuration(asked.GetValue()); err == nil {
-			select {
-			case <-time.After(delay):
-			case <-ctx.Done():
-			}
-		}
-		return wrapperspb.String(name), nil
-	}
-	return &grpc.ServiceDesc{
-		ServiceName: "conformance.Echo", HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{{MethodName: "Name", Handler: answer}},
-	}
 }
