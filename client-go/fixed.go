@@ -79,7 +79,6 @@ func overrideSpecs(overrides []rules.Override) (specs []InstanceSpec) {
 
 // fixedPart is what of a selector is fixed.
 type fixedPart struct {
-	names     []ServiceName
 	instances []*Instance
 	services  []*ServiceState
 }
@@ -92,11 +91,12 @@ func (f *fixedServices) split(s Selector) (*fixedPart, *Selector) {
 	}
 	part := &fixedPart{}
 	rest := s.clone()
+	wanted := s.matchNames()
 	if s.Prefix == nil {
 		rest.Services = slices.DeleteFunc(rest.Services, func(n ServiceName) bool { return f.all || f.instances[n] != nil })
 	}
 	for name, instances := range f.instances {
-		if s.names(name) {
+		if wanted.Match(name.Namespace, name.Service) {
 			part.add(name, instances)
 			f.tell(name, instances)
 		}
@@ -105,29 +105,31 @@ func (f *fixedServices) split(s Selector) (*fixedPart, *Selector) {
 	switch {
 	case f.all || s.Prefix == nil && len(rest.Services) == 0:
 		return part, nil
-	case len(part.names) == 0:
+	case len(part.services) == 0:
 		return nil, &s
 	default:
 		return part, &rest
 	}
 }
 
-// names tells whether the selector is about a service.
-func (s Selector) names(name ServiceName) bool {
-	if s.Prefix == nil {
-		return slices.Contains(s.Services, name)
+// matchNames are the services that the selector is about.
+func (s Selector) matchNames() rules.MatchNames {
+	if s.Prefix != nil {
+		return rules.MatchNames{Namespace: s.Prefix.Namespace, Prefix: s.Prefix.Prefix}
 	}
-	return (s.Prefix.Namespace == "" || s.Prefix.Namespace == name.Namespace) && strings.HasPrefix(name.Service, s.Prefix.Prefix)
+	var wanted rules.MatchNames
+	for _, name := range s.Services {
+		wanted.Services = append(wanted.Services, name.String())
+	}
+	return wanted
 }
 
 func (p *fixedPart) add(name ServiceName, instances []*Instance) {
-	p.names = append(p.names, name)
 	p.instances = append(p.instances, instances...)
 	p.services = append(p.services, &ServiceState{ServiceName: name})
 }
 
 func (p *fixedPart) sort() {
-	slices.SortFunc(p.names, compareServices)
 	slices.SortFunc(p.instances, func(a, b *Instance) int { return compareKeys(a.Key, b.Key) })
 	slices.SortFunc(p.services, func(a, b *ServiceState) int { return compareServices(a.ServiceName, b.ServiceName) })
 }
@@ -151,7 +153,9 @@ func (p *fixedPart) addTo(v *View) {
 		return
 	}
 	fixed := func(n ServiceName) bool {
-		_, found := slices.BinarySearchFunc(p.names, n, compareServices)
+		_, found := slices.BinarySearchFunc(p.services, n, func(s *ServiceState, n ServiceName) int {
+			return compareServices(s.ServiceName, n)
+		})
 		return found
 	}
 	v.instances = mergeInstances(without(v.instances, func(i *Instance) bool { return fixed(i.ServiceName()) }), p.instances)

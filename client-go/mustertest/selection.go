@@ -1,18 +1,15 @@
 package mustertest
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
 // selection is a selector that was checked.
 type selection struct {
-	message *musterv1.Selector
-	filter  *rules.MatchFilter
-	viewID  uint64
+	wanted rules.MatchNames
+	filter *rules.MatchFilter
+	viewID uint64
 }
 
 // compile checks a selector.
@@ -24,18 +21,20 @@ func compile(message *musterv1.Selector) (*selection, error) {
 	if err := atMost("services_per_selector", maxServicesPerSelector, len(message.GetServices().GetNames())); err != nil {
 		return nil, err
 	}
-	return &selection{message: message, filter: filterOf(message.GetFilter()), viewID: viewID(form, "")}, nil
+	return &selection{wanted: namesOf(message), filter: filterOf(message.GetFilter()), viewID: viewID(form, "")}, nil
+}
+
+// namesOf are the services that a selector is about.
+func namesOf(message *musterv1.Selector) rules.MatchNames {
+	wanted := rules.MatchNames{Namespace: message.GetPrefix().GetNamespace(), Prefix: message.GetPrefix().GetPrefix()}
+	for _, n := range message.GetServices().GetNames() {
+		wanted.Services = append(wanted.Services, n.GetNamespace()+"/"+n.GetService())
+	}
+	return wanted
 }
 
 // names tells whether the selector is about a service.
-func (s *selection) names(name serviceName) bool {
-	if p := s.message.GetPrefix(); p != nil {
-		return (p.GetNamespace() == "" || p.GetNamespace() == name.namespace) && strings.HasPrefix(name.service, p.GetPrefix())
-	}
-	return slices.ContainsFunc(s.message.GetServices().GetNames(), func(n *musterv1.ServiceName) bool {
-		return n.GetNamespace() == name.namespace && n.GetService() == name.service
-	})
-}
+func (s *selection) names(name serviceName) bool { return s.wanted.Match(name.namespace, name.service) }
 
 // holds tells whether an entry is part of the view.
 func (s *selection) holds(e entry) bool {

@@ -56,8 +56,9 @@ impl FixedServices {
     /// nothing.
     pub(crate) fn split(&self, selector: &Selector) -> (Option<FixedPart>, Option<Selector>) {
         let mut part = FixedPart::default();
+        let wanted = selector.match_names();
         for (name, instances) in &self.instances {
-            if selector.covers(name) {
+            if wanted.matches(&name.namespace, &name.service) {
                 self.tell(name, instances);
                 part.instances.extend(instances.iter().cloned());
                 part.services.push(Arc::new(ServiceState::given(name)));

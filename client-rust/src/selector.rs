@@ -3,6 +3,7 @@
 use std::fmt;
 
 use muster_proto::v1;
+use muster_rules::matching;
 use prost::Message;
 
 use crate::error::{Error, Reason};
@@ -163,15 +164,19 @@ impl Selector {
         self.filter != Filter::default()
     }
 
-    /// Whether the selector is about a service.
-    pub(crate) fn covers(&self, name: &ServiceName) -> bool {
+    /// The services that the selector is about.
+    pub(crate) fn match_names(&self) -> matching::Names {
+        let mut wanted = matching::Names::default();
         match &self.names {
-            Names::Services(names) => names.contains(name),
+            Names::Services(names) => {
+                wanted.services = names.iter().map(ServiceName::to_string).collect();
+            }
             Names::Prefix { namespace, prefix } => {
-                (namespace.is_empty() || *namespace == name.namespace)
-                    && name.service.starts_with(prefix)
+                wanted.namespace.clone_from(namespace);
+                wanted.prefix.clone_from(prefix);
             }
         }
+        wanted
     }
 
     /// The selector without some of the services that it names.

@@ -2,7 +2,7 @@
 
 use muster_proto::v1;
 use muster_proto::v1::selector::Names;
-use muster_rules::matching::Filter;
+use muster_rules::matching::{self, Filter};
 
 use super::canonical::{canonical, view_id};
 use super::check::{MAX_SERVICES_PER_SELECTOR, at_most};
@@ -14,7 +14,7 @@ use crate::instance::ServiceName;
 /// A selector that was checked.
 #[derive(Debug)]
 pub(super) struct Selection {
-    message: v1::Selector,
+    wanted: matching::Names,
     filter: Option<Filter>,
     pub(super) view_id: u64,
 }
@@ -34,23 +34,13 @@ impl Selection {
         Ok(Selection {
             view_id: view_id(&form, ""),
             filter: message.filter.as_ref().map(filter_of),
-            message,
+            wanted: names_of(message.names),
         })
     }
 
     /// Whether the selector is about a service.
     pub(super) fn names(&self, name: &ServiceName) -> bool {
-        match &self.message.names {
-            Some(Names::Services(list)) => list
-                .names
-                .iter()
-                .any(|n| n.namespace == name.namespace && n.service == name.service),
-            Some(Names::Prefix(p)) => {
-                (p.namespace.is_empty() || p.namespace == name.namespace)
-                    && name.service.starts_with(&p.prefix)
-            }
-            None => false,
-        }
+        self.wanted.matches(&name.namespace, &name.service)
     }
 
     /// Whether an entry is part of the view.
@@ -67,4 +57,18 @@ impl Selection {
             None => false,
         }
     }
+}
+
+/// The services that a selector is about.
+fn names_of(names: Option<Names>) -> matching::Names {
+    let mut wanted = matching::Names::default();
+    match names {
+        Some(Names::Services(list)) => {
+            let full = |n: v1::ServiceName| format!("{}/{}", n.namespace, n.service);
+            wanted.services = list.names.into_iter().map(full).collect();
+        }
+        Some(Names::Prefix(p)) => (wanted.namespace, wanted.prefix) = (p.namespace, p.prefix),
+        None => {} // a selector that was checked has some
+    }
+    wanted
 }
