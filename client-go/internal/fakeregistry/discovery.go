@@ -82,8 +82,9 @@ func (d discovery) Watch(req *musterv1.WatchRequest, send musterv1.DiscoveryServ
 		r.mu.Unlock()
 		return Fault(codes.FailedPrecondition, musterv1.ErrorReason_ERROR_REASON_WRONG_CLUSTER, "another cluster", nil)
 	}
+	r.opened++
 	s := &stream{
-		id: fmt.Sprintf("%s-%d", d.server.Address, len(r.log)), server: d.server, send: send,
+		id: fmt.Sprintf("%s-%d", d.server.Address, r.opened), server: d.server, send: send,
 		add: req.GetSubscriptions(), views: map[uint32]*view{},
 	}
 	r.streams[s.id] = s

@@ -59,6 +59,7 @@ type Registry struct {
 	ackNext   bool
 	changed   chan struct{}
 	streams   map[string]*stream
+	opened    int // streams so far; their ids are made of it
 	log       []Call
 	servers   []*Server
 }
