@@ -15,9 +15,20 @@ type attempt func(ctx context.Context, s *server) error
 // pass tries again, elsewhere first, until ctx leaves no time for it. Every call of the contract
 // may be repeated safely. A ctx without deadline gets callTimeout.
 func (c *Client) call(ctx context.Context, op, subject string, do attempt) *Error {
+	return c.callWithin(ctx, op, subject, do, false)
+}
+
+// callBriefly is call for somebody who has another answer: each server is tried
+// once, and nobody waits for a second time.
+func (c *Client) callBriefly(ctx context.Context, op, subject string, do attempt) *Error {
+	return c.callWithin(ctx, op, subject, do, true)
+}
+
+func (c *Client) callWithin(ctx context.Context, op, subject string, do attempt, brief bool) *Error {
 	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
 	defer cancel()
 	call := c.beginCall(ctx, op, subject)
+	call.brief = brief
 	err := c.attempts(withHeaders(ctx, call.headers), call, do)
 	call.finish(err)
 	return err
@@ -38,7 +49,7 @@ func (c *Client) attempts(ctx context.Context, call *observedCall, do attempt) *
 		if err == nil || err.Reason == ReasonDeadline && ctx.Err() != nil {
 			return err
 		}
-		verdict, wait := c.decide(ctx, err, tries, &retries)
+		verdict, wait := c.decide(ctx, err, tries, call.brief, &retries)
 		if verdict != rules.VerdictGiveUp && ctx.Err() == nil && sleep(ctx, wait) {
 			continue
 		}
@@ -94,6 +105,8 @@ type observedCall struct {
 	began               time.Time
 	attempts            int
 	headers             []Header
+	// brief: nobody waits for another attempt.
+	brief bool
 }
 
 // beginCall asks for the headers of a call, unless ctx carries some already.

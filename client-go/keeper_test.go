@@ -1,6 +1,7 @@
 package muster
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -180,6 +181,21 @@ func TestServerThatAcceptsAndNeverAnswersIsPassedBy(t *testing.T) {
 		mustRegister(t, c, spec("pay-1"))
 		if d := time.Since(began); d < connectTimeout || d > connectTimeout+time.Second {
 			t.Errorf("it took %v; the connect timeout is %v", d, connectTimeout)
+		}
+	})
+}
+
+func TestCallsShorterThanARoundGetToEachServer(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, a *fakeregistry.Server) {
+		a.Mute(true)
+		r.Server("b:1").Mute(true)
+		r.Server("c:1")
+		c := newTestClient(t, r, "a:1", "b:1", "c:1")
+		for attempt, silent := range []bool{true, false} {
+			_, err := c.Lookup(timeout(t, 4*time.Second), Service("shop", "pay"))
+			if silent != errors.Is(err, ErrNoServer) || !silent && err != nil {
+				t.Errorf("attempt %d: %v", attempt, err)
+			}
 		}
 	})
 }

@@ -17,6 +17,8 @@ type lookupCall struct {
 	// known is the answer that request.Known names; nil without.
 	known *View
 	stale bool
+	// brief: something is known that may be the answer.
+	brief bool
 }
 
 // MinPosition reads at a position or later. Without it, own writes are seen.
@@ -32,10 +34,12 @@ func Linearizable() LookupOption {
 	return func(l *lookupCall) { l.request.Consistency = musterv1.Consistency_CONSISTENCY_LINEARIZABLE }
 }
 
-// AllowStale gives what is known if no registry answers within the deadline:
-// the view of a Subscription, the answer of an earlier Lookup, or what is in
-// Config.CacheDir. View.Source is then MEMORY or DISK, and View.Age how old it
-// is; it may lack own writes.
+// AllowStale gives what is known if no registry answers: the view of a
+// Subscription, the answer of an earlier Lookup, or what is in Config.CacheDir.
+// View.Source is then MEMORY or DISK, and View.Age how old it is; it may lack
+// own writes. While something is known, every server is tried once and nobody
+// waits for the next attempt: an outage of refused connections costs
+// milliseconds, one of silence 3 s for each server, and at most the deadline.
 func AllowStale() LookupOption { return func(l *lookupCall) { l.stale = true } }
 
 // Lookup reads what a selector matches, once, at one revision. It sees all own
@@ -82,6 +86,7 @@ func (c *Client) lookup(ctx context.Context, selector Selector, options []Lookup
 	for _, o := range options {
 		o(&call)
 	}
+	call.brief = call.stale && c.remembered(selector, key) != nil
 	own := call.request.GetMinPosition().GetEpoch() == written.Epoch && call.request.GetMinPosition().GetRevision() == written.Revision
 	v, err := c.ask(ctx, selector, &call)
 	if err != nil && err.Reason == ReasonEpochChanged && own {
@@ -106,7 +111,11 @@ func (c *Client) lookup(ctx context.Context, selector Selector, options []Lookup
 // it says is unchanged is asked for again, whole.
 func (c *Client) ask(ctx context.Context, selector Selector, call *lookupCall) (*View, *Error) {
 	var response *musterv1.LookupResponse
-	err := c.call(ctx, "lookup", selector.String(), func(ctx context.Context, s *server) (failed error) {
+	makeCall := c.call
+	if call.brief {
+		makeCall = c.callBriefly
+	}
+	err := makeCall(ctx, "lookup", selector.String(), func(ctx context.Context, s *server) (failed error) {
 		response, failed = s.discovery().Lookup(ctx, call.request)
 		return failed
 	})

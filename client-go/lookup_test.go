@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,6 +90,45 @@ func TestLookupIsStaleOnlyIfAllowed(t *testing.T) {
 		}
 		if _, err := other.Lookup(timeout(t, time.Second), Service("shop", "cart"), AllowStale()); !errors.Is(err, ErrNoServer) {
 			t.Errorf("with leave, but nothing known: %v", err)
+		}
+	})
+}
+
+func TestStaleLookupTriesEachServerOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, a *fakeregistry.Server) {
+		r.Put(instance("pay", "pay-1"))
+		b := r.Server("b:1")
+		c := newTestClient(t, r, "a:1", "b:1")
+		mustLookup(t, c)
+		took := func(source Source) time.Duration {
+			t.Helper()
+			began := time.Now()
+			if v := mustLookup(t, c, AllowStale()); v.Source() != source {
+				t.Errorf("source %v, want %v", v.Source(), source)
+			}
+			return time.Since(began)
+		}
+		a.Stop()
+		if d := took(SourceRegistry); d != 0 {
+			t.Errorf("the other server after %v", d)
+		}
+		b.Stop()
+		synctest.Wait()
+		if d := took(SourceMemory); d != 0 {
+			t.Errorf("refused by all: after %v", d)
+		}
+		a.Start()
+		a.Mute(true)
+		time.Sleep(time.Second) // attempts of the same moment are shared
+		if d := took(SourceMemory); d != connectTimeout {
+			t.Errorf("one is silent: after %v, want %v", d, connectTimeout)
+		}
+		began := time.Now()
+		if _, err := c.Lookup(t.Context(), Service("shop", "cart"), AllowStale()); !errors.Is(err, ErrNoServer) {
+			t.Errorf("nothing known: %v", err)
+		}
+		if d := time.Since(began); d < 4*time.Second {
+			t.Errorf("nothing known: given up after %v", d)
 		}
 	})
 }

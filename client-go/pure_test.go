@@ -173,8 +173,8 @@ func TestSelectorsAreValidated(t *testing.T) {
 		"a bad version range":        {Services: []ServiceName{{"shop", "pay"}}, Filter: Filter{VersionRange: "latest"}},
 		"a prefix without namespace": {Prefix: &ServicePrefix{Prefix: "p"}},
 	} {
-		if err := s.validate(); err == nil || err.Reason != ReasonInvalidArgument {
-			t.Errorf("%s: %v", name, err)
+		if err := s.validate(); err == nil || err.Reason != ReasonInvalidArgument || err.Op != "select" || err.Subject != s.String() {
+			t.Errorf("%s: %+v", name, err)
 		}
 	}
 	for name, s := range map[string]Selector{

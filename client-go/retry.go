@@ -53,12 +53,15 @@ func (b *retryBudget) nowMs() int64 { return time.Since(b.began).Milliseconds() 
 func reachedServer(e rules.Row) bool { return e.Reason != string(ReasonNoServer) }
 
 // decide tells what becomes of a call to the registry that failed, after so many
-// tries of its own, and after which wait.
-func (c *Client) decide(ctx context.Context, err *Error, tries int, retries *backoff.Backoff) (rules.Verdict, time.Duration) {
+// tries of its own, and after which wait. One that is brief waits for nothing.
+func (c *Client) decide(ctx context.Context, err *Error, tries int, brief bool, retries *backoff.Backoff) (rules.Verdict, time.Duration) {
 	attempted := c.attempted(err, retries, c.config.backoffCap())
 	attempted.Others = tries%len(c.servers.list) != 0
 	if deadline, ok := ctx.Deadline(); ok {
 		attempted.LeftMs = max(time.Until(deadline).Milliseconds(), 0)
+	}
+	if brief {
+		attempted.LeftMs = min(attempted.LeftMs, 1) // there is a deadline
 	}
 	verdict, wait := c.budget.decide(attempted, c.config.words())
 	if verdict == rules.VerdictRetry {

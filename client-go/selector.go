@@ -120,6 +120,14 @@ func (s Selector) clone() Selector {
 
 // validate finds what no server could accept.
 func (s Selector) validate() *Error {
+	err := s.validateParts()
+	if err != nil {
+		err.Op, err.Subject = "select", s.String() // rules that others share name theirs
+	}
+	return err
+}
+
+func (s Selector) validateParts() *Error {
 	object := "selector " + s.String()
 	refused := func(text string) *Error {
 		return newError(ReasonInvalidArgument, codes.InvalidArgument, "select", s.String(), text)

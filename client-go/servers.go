@@ -79,6 +79,10 @@ func (s *servers) firstOf(ctx context.Context, candidates []*server, makeCurrent
 			return nil, contextError(ctx, "connect", candidate.address, err)
 		}
 		failures = append(failures, serverFailure{candidate.address, candidate.causeOf(err)})
+		if makeCurrent {
+			// Who has less time than a round takes gets further the next time.
+			s.failed(candidate)
+		}
 		if ctx.Err() != nil {
 			break
 		}

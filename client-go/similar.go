@@ -27,7 +27,7 @@ func (c *Client) similarTo(ctx context.Context, wanted ServiceName) []string {
 	defer cancel()
 	var names []ServiceName
 	c.budget.call()
-	err := c.try(ctx, "list", wanted.Namespace, func(ctx context.Context, s *server) error {
+	err := c.try(ctx, "list services", wanted.Namespace, func(ctx context.Context, s *server) error {
 		response, err := s.discovery().ListServices(ctx, &musterv1.ListServicesRequest{
 			Namespace: wanted.Namespace, PageSize: similarPage,
 		})
@@ -40,6 +40,35 @@ func (c *Client) similarTo(ctx context.Context, wanted ServiceName) []string {
 		return nil
 	}
 	return similar(wanted, names)
+}
+
+// similarNames asks for names like one, once, beside somebody who waits. The zero
+// value has asked for nothing; end must follow.
+type similarNames struct {
+	cancel context.CancelFunc
+	// found is nil before ask, and closed after what was found.
+	found chan []string
+}
+
+func (n *similarNames) ask(ctx context.Context, c *Client, wanted ServiceName) {
+	if n.found != nil {
+		return
+	}
+	ctx, n.cancel = context.WithCancel(ctx)
+	n.found = make(chan []string, 1)
+	go func() {
+		defer close(n.found)
+		n.found <- c.similarTo(ctx, wanted)
+	}()
+}
+
+// end gives up asking, and returns what was found.
+func (n *similarNames) end() []string {
+	if n.found == nil {
+		return nil
+	}
+	n.cancel()
+	return <-n.found
 }
 
 // similar are the nearest names of the same namespace, nearest first.

@@ -161,8 +161,8 @@ func (s *Subscription) Wait(ctx context.Context, least int) (*View, error) {
 	began := time.Now()
 	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
 	defer cancel()
-	var similar []string
-	asked := false
+	var similar similarNames
+	defer similar.end()
 	for {
 		v := s.View()
 		if v.received && len(v.instances) >= least {
@@ -174,15 +174,14 @@ func (s *Subscription) Wait(ctx context.Context, least int) (*View, error) {
 		if v.source == SourceStatic {
 			return nil, s.missing(ctx, least, 0, nil)
 		}
-		if name, ok := s.neverSeen(v); ok && !asked {
-			similar, asked = s.watcher.client.similarTo(ctx, name), true
-			continue
+		if name, ok := s.neverSeen(v); ok {
+			similar.ask(ctx, s.watcher.client, name)
 		}
 		select {
 		case <-v.Superseded():
 		case <-s.closed:
 		case <-ctx.Done():
-			return nil, s.missing(ctx, least, time.Since(began), similar)
+			return nil, s.missing(ctx, least, time.Since(began), similar.end())
 		}
 	}
 }

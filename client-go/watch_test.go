@@ -1,6 +1,7 @@
 package muster
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -154,6 +155,22 @@ func TestWaitTellsWhatIsMissing(t *testing.T) {
 		if !strings.HasPrefix(got, "muster: no view of shop/other within 2s (last error: no registry server reachable: a:1 (connection refused); ") ||
 			!strings.HasSuffix(got, "; still retrying [NO_VIEW]") {
 			t.Errorf("no server: %s", got)
+		}
+	})
+}
+
+func TestWaitDoesNotWaitForSimilarNames(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *fakeregistry.Registry, _ *fakeregistry.Server) {
+		r.OnListServices = func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		sub := mustSubscribe(t, newTestClient(t, r), "pay")
+		began := time.Now()
+		time.AfterFunc(500*time.Millisecond, func() { r.Put(instance("pay", "pay-1")) })
+		mustWait(t, sub, 1)
+		if d := time.Since(began); d != 500*time.Millisecond {
+			t.Errorf("it took %v", d)
 		}
 	})
 }

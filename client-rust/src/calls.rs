@@ -21,6 +21,8 @@ pub(crate) struct What<'a> {
     pub(crate) subject: &'a str,
     /// What the observer wants to be sent with it.
     pub(crate) headers: &'a [Header],
+    /// Each server is tried once, and nobody waits for a second time: there is another answer.
+    pub(crate) brief: bool,
 }
 
 /// A request with the time that is left as its `grpc-timeout`.
@@ -78,7 +80,7 @@ impl Shared {
                 Ok(answer) => return Ok(answer),
                 Err(e) => e,
             };
-            let (verdict, wait) = self.decide(&e, tries, deadline, &mut retries);
+            let (verdict, wait) = self.decide(&e, tries, deadline, what.brief, &mut retries);
             match verdict {
                 Verdict::GiveUp if e.is_retryable() => {
                     return Err(too_late(what.op, what.subject, &e));

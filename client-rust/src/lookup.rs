@@ -34,6 +34,8 @@ pub struct Lookup {
     consistency: v1::Consistency,
     timeout: Duration,
     stale: bool,
+    /// Something is known that may be the answer.
+    brief: bool,
     /// What the observer wants to be sent along.
     headers: Vec<Header>,
 }
@@ -47,6 +49,7 @@ impl Lookup {
             consistency: v1::Consistency::Unspecified,
             timeout: CALL_TIMEOUT,
             stale: false,
+            brief: false,
             headers: Vec::new(),
         }
     }
@@ -64,10 +67,12 @@ impl Lookup {
         self
     }
 
-    /// Gives what is known if no registry answers in time: the view of a subscription, the answer
-    /// of an earlier lookup, or what is in the [cache](crate::ClientBuilder::cache_dir).
+    /// Gives what is known if no registry answers: the view of a subscription, the answer of an
+    /// earlier lookup, or what is in the [cache](crate::ClientBuilder::cache_dir).
     /// [`View::source`] is then `Memory` or `Disk`, and [`View::age`] how old it is; it may lack own
-    /// writes. Without this the error says that nobody answers.
+    /// writes. While something is known, every server is tried once and nobody waits for the next
+    /// attempt: an outage of refused connections costs milliseconds, one of silence 3 s for each
+    /// server, and at most the deadline. Without this the error says that nobody answers.
     pub fn allow_stale(mut self) -> Self {
         self.stale = true;
         self
@@ -91,6 +96,7 @@ impl Lookup {
             None => View::empty(selector, self.shared.clock),
             Some(asked) => {
                 self.selector = asked;
+                self.brief = self.stale && self.remembered(&self.selector.canonical()).is_some();
                 let answer = self.look().await?;
                 if fixed.is_none() {
                     return Ok(answer);
@@ -213,6 +219,7 @@ impl Lookup {
             op: "lookup",
             subject,
             headers: &self.headers,
+            brief: self.brief,
         };
         let message = v1::LookupRequest {
             selector: Some(self.selector.to_wire()),

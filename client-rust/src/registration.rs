@@ -352,6 +352,7 @@ impl Registration {
             op: "drain",
             subject: &self.session.subject,
             headers: &self.shared.config.telemetry.headers(),
+            brief: false,
         };
         let call = self.shared.call(what, deadline, |lane, deadline| {
             // What is left of the wait: a repeated call waits for the same revision.

@@ -62,17 +62,19 @@ fn reached_server(e: &Row) -> bool {
 
 impl Shared {
     /// Tells what becomes of a call to the registry that failed, after so many tries of its own,
-    /// and after which wait.
+    /// and after which wait. One that is brief waits for nothing.
     pub(crate) fn decide(
         &self,
         e: &Error,
         tries: usize,
         deadline: Instant,
+        brief: bool,
         retries: &mut Backoff,
     ) -> (Verdict, Duration) {
+        let left_ms = signed_millis(deadline.saturating_duration_since(Instant::now()));
         let attempted = Attempted {
             others: !tries.is_multiple_of(self.servers.len()),
-            left_ms: signed_millis(deadline.saturating_duration_since(Instant::now())),
+            left_ms: if brief { left_ms.min(1) } else { left_ms },
             ..attempted(e, retries, self.config.backoff_cap())
         };
         let (verdict, wait) = self.budget.decide(&attempted, self.config.word());

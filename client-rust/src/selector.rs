@@ -194,8 +194,13 @@ impl Selector {
 
     /// Finds what no server could accept.
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        self.validate_names()?;
-        validate::version_range(&format!("selector {self}"), &self.filter.version_range)
+        self.validate_names()
+            .and_then(|()| {
+                let object = format!("selector {self}");
+                validate::version_range(&object, &self.filter.version_range)
+            })
+            // Rules that others share name theirs.
+            .map_err(|e| e.about("select", self.to_string()))
     }
 
     fn validate_names(&self) -> Result<(), Error> {
@@ -203,8 +208,7 @@ impl Selector {
             Names::Services(names) if names.is_empty() => Err(Error::new(
                 Reason::InvalidArgument,
                 "selector: no services; name at least one",
-            )
-            .about("select", self.to_string())),
+            )),
             Names::Services(names) => names.iter().try_for_each(|n| {
                 let object = format!("selector {self}");
                 validate::namespace(&object, &n.namespace)?;
@@ -217,8 +221,7 @@ impl Selector {
                 Err(Error::new(
                     Reason::InvalidArgument,
                     format!("selector: prefix \"{prefix}\" needs a namespace"),
-                )
-                .about("select", self.to_string()))
+                ))
             }
             Names::Prefix { namespace, .. } => {
                 validate::namespace(&format!("selector {self}"), namespace)
@@ -354,7 +357,12 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(selector.validate().is_ok(), ok, "{selector}");
+            let result = selector.validate();
+            assert_eq!(result.is_ok(), ok, "{selector}");
+            if let Err(e) = result {
+                let named = selector.to_string();
+                assert_eq!((e.op(), e.subject()), ("select", named.as_str()));
+            }
         }
         assert_eq!(
             Selector::prefix("shop", "p").zones(["a"]).to_string(),

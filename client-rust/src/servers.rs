@@ -130,7 +130,13 @@ impl Servers {
                     self.serving(server.index, make_current);
                     return Ok(Lane { server, connection });
                 }
-                Err(cause) => causes.push((server.address.clone(), cause)),
+                Err(cause) => {
+                    causes.push((server.address.clone(), cause));
+                    if make_current {
+                        // Who has less time than a round takes gets further the next time.
+                        self.failed(server.index);
+                    }
+                }
             }
         }
         Err(self.outage(&causes, began))

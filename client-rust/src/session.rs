@@ -171,6 +171,7 @@ impl Session {
             op,
             subject: &self.subject,
             headers,
+            brief: false,
         };
         let deadline = Instant::now() + CALL_TIMEOUT;
         let mut call = ObservedCall::begin();

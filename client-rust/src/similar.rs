@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use muster_proto::v1;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::calls::{What, request};
-use crate::client::Shared;
+use crate::client::{Shared, gave_up};
 use crate::instance::ServiceName;
+use crate::servers::Lane;
+use crate::telemetry::ObservedCall;
 
 /// How long the text may wait for them.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -21,21 +23,28 @@ impl Shared {
         let what = What {
             op: "list services",
             subject: &wanted.namespace,
-            headers: &[],
+            headers: &self.config.telemetry.headers(),
+            brief: false,
         };
         let message = v1::ListServicesRequest {
             namespace: wanted.namespace.clone(),
             page_size: PAGE,
             ..Default::default()
         };
-        let call = self.call(what, Instant::now() + TIMEOUT, |lane, deadline| {
+        let attempt = |lane: Lane, deadline| {
             let message = message.clone();
             async move {
                 let mut stub = lane.connection.discovery();
                 stub.list_services(request(message, deadline)).await
             }
-        });
-        let Ok(page) = call.await else {
+        };
+        self.budget.call();
+        let deadline = Instant::now() + TIMEOUT;
+        let mut call = ObservedCall::begin();
+        let page = timeout_at(deadline, self.try_once(what, deadline, &attempt, &mut call)).await;
+        let page = page.unwrap_or_else(|_| Err(gave_up(what.op, what.subject, None)));
+        call.finish(&self.config.telemetry, what, &page);
+        let Ok(page) = page else {
             return Vec::new();
         };
         let states = page.services.into_iter().filter_map(|s| s.state);

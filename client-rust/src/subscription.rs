@@ -1,7 +1,9 @@
 //! The handle of what is watched: [`Subscription`], its [`Updates`] and its [`Picker`]s.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +19,7 @@ use crate::config::CALL_TIMEOUT;
 use crate::error::{Error, Reason};
 use crate::freshness::Freshness;
 use crate::instance::ServiceName;
+use crate::intent::Intent;
 use crate::kinds::Position;
 use crate::messages;
 use crate::selector::{Names, Selector};
@@ -111,15 +114,47 @@ impl Subscription {
                     return Err(e);
                 }
                 if view.source() == Source::Static {
-                    return Err(self.missing(instances, Duration::ZERO).await);
+                    return Err(self.missing(instances, Duration::ZERO, &[]));
                 }
                 // An error means that the sender is gone, and this handle holds it.
                 let _ = changes.changed().await;
             }
         };
-        match timeout_at(Instant::now() + within, enough).await {
-            Ok(result) => result,
-            Err(_) => Err(self.missing(instances, within).await),
+        let mut similar = Vec::new();
+        let result = tokio::select! {
+            result = timeout_at(Instant::now() + within, enough) => result,
+            never = self.find_similar(&mut similar) => match never {},
+        };
+        result.unwrap_or_else(|_| Err(self.missing(instances, within, &similar)))
+    }
+
+    /// Once the one service of the selector turns out to be unknown, asks for names like it. Does not
+    /// end.
+    async fn find_similar(&self, similar: &mut Vec<String>) -> Infallible {
+        let mut changes = self.changes.clone();
+        let service = loop {
+            changes.borrow_and_update();
+            if let Some(service) = self.never_seen(&self.view()) {
+                break service;
+            }
+            // An error means that the sender is gone, and this handle holds it.
+            let _ = changes.changed().await;
+        };
+        *similar = self.handle.shared.similar(service).await;
+        pending().await
+    }
+
+    /// The one service of the selector, if it was never registered.
+    fn never_seen(&self, view: &View) -> Option<&ServiceName> {
+        let service = self.only_service()?;
+        let asked = view.source() != Source::Static;
+        (asked && view.intent_of(service) == Intent::NeverSeen).then_some(service)
+    }
+
+    fn only_service(&self) -> Option<&ServiceName> {
+        match self.selector().names() {
+            Names::Services(names) if names.len() == 1 => names.first(),
+            _ => None,
         }
     }
 
@@ -143,26 +178,19 @@ impl Subscription {
     }
 
     /// The error of a wait that ended.
-    async fn missing(&self, wanted: usize, waited: Duration) -> Error {
+    fn missing(&self, wanted: usize, waited: Duration, similar: &[String]) -> Error {
         let view = self.view();
         let what = self.selector().to_string();
         if !view.is_received() {
             return self.no_view(&what, waited);
         }
-        let one = match self.selector().names() {
-            Names::Services(names) if names.len() == 1 => names.first(),
-            _ => None,
-        };
-        match one.and_then(|service| Some((service, view.why(service)?))) {
-            Some((service, e))
-                if e.reason() == Reason::ServiceUnknown && view.source() != Source::Static =>
-            {
-                let similar = self.handle.shared.similar(service).await;
+        match self.only_service().and_then(|service| view.why(service)) {
+            Some(e) if e.reason() == Reason::ServiceUnknown && view.source() != Source::Static => {
                 let Position { epoch, revision } = view.position();
-                let text = messages::service_unknown(&what, epoch, revision, &similar);
+                let text = messages::service_unknown(&what, epoch, revision, similar);
                 Error::new(Reason::ServiceUnknown, text).about("pick", what)
             }
-            Some((_, e)) => e,
+            Some(e) => e,
             None if view.source() == Source::Static => {
                 let text = messages::too_few_given(&what, view.instances().len(), wanted);
                 Error::new(Reason::NoInstances, text)

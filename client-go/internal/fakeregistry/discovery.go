@@ -277,7 +277,12 @@ func (d discovery) AckWatch(_ context.Context, req *musterv1.AckWatchRequest) (*
 }
 
 // ListServices lists by name.
-func (d discovery) ListServices(_ context.Context, req *musterv1.ListServicesRequest) (*musterv1.ListServicesResponse, error) {
+func (d discovery) ListServices(ctx context.Context, req *musterv1.ListServicesRequest) (*musterv1.ListServicesResponse, error) {
+	if hook := d.server.registry.OnListServices; hook != nil {
+		if err := hook(ctx); err != nil {
+			return nil, err
+		}
+	}
 	r := d.server.registry
 	r.record(d.server.Address, req)
 	r.mu.Lock()

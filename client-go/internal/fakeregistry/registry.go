@@ -6,6 +6,7 @@ package fakeregistry
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
@@ -36,7 +37,9 @@ type Registry struct {
 	OnDrain      func(*musterv1.DrainRequest) (*musterv1.DrainResponse, error)
 	OnKeepAlive  func(*musterv1.KeepAliveRequest) (*musterv1.KeepAliveResponse, error)
 	OnLookup     func(*musterv1.LookupRequest) (*musterv1.LookupResponse, error)
-	OnInfo       func(address string) (*musterv1.GetServerInfoResponse, error)
+	// OnListServices is asked first.
+	OnListServices func(context.Context) error
+	OnInfo         func(address string) (*musterv1.GetServerInfoResponse, error)
 	// OnWatch replaces a stream by a script; nil goes on as usual.
 	OnWatch func(address string, req *musterv1.WatchRequest) Script
 	// OnUpdateWatch refuses by an error.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muster_proto::v1;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::cache_files::TempDir;
 use super::fake::{Fake, What};
@@ -97,6 +97,37 @@ async fn lookup_is_stale_only_if_allowed() {
     let e = other.lookup(cart).allow_stale().await.expect_err("unknown");
     assert_eq!(e.reason(), Reason::NoServer);
     other.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_lookup_tries_each_server_once() {
+    let fake = Fake::new(2);
+    fake.lock().lookup = answer(&Model::with(1, 10, &["a"]));
+    let client = fake.client();
+    client.lookup(pay()).await.expect("an answer");
+    let took = async |source| {
+        let began = Instant::now();
+        let view = client.lookup(pay()).allow_stale().await.expect("a view");
+        assert_eq!(view.source(), source);
+        began.elapsed().as_secs()
+    };
+    fake.place(0).stop();
+    assert_eq!(took(Source::Registry).await, 0, "the other server");
+    fake.place(1).stop();
+    assert_eq!(took(Source::Memory).await, 0, "refused by all");
+    fake.place(0).start();
+    fake.place(0).silence();
+    assert_eq!(took(Source::Memory).await, 3, "one is silent");
+    let cart = Selector::service("shop", "cart");
+    let began = Instant::now();
+    let e = client
+        .lookup(cart)
+        .allow_stale()
+        .await
+        .expect_err("unknown");
+    assert_eq!(e.reason(), Reason::NoServer);
+    assert!(began.elapsed() >= Duration::from_secs(4), "nothing known");
+    client.close().await;
 }
 
 #[tokio::test(start_paused = true)]

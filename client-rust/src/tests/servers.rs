@@ -130,6 +130,21 @@ async fn server_that_accepts_and_never_answers_is_passed_by() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_shorter_than_a_round_get_to_each_server() {
+    let fake = Fake::new(3);
+    fake.place(0).silence();
+    fake.place(1).silence();
+    fake.lock().lookup = answer(&Model::with(1, 10, &["a"]));
+    let client = fake.client();
+    let within = Duration::from_secs(4);
+    let e = client.lookup(pay()).timeout(within).await;
+    assert_eq!(e.expect_err("two are silent").reason(), Reason::Deadline);
+    let view = client.lookup(pay()).timeout(within).await;
+    view.expect("the third answers");
+    client.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_fail_over_at_once_then_back_off() {
     let fake = Fake::new(2);
     fake.lock().lookup = answer(&Model::with(1, 10, &["a"]));

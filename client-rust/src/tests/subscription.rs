@@ -1,12 +1,14 @@
 //! Rules of subscriptions' waits and update streams.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use muster_proto::v1;
 use muster_proto::v1::RemovalReason as Why;
 use muster_proto::v1::SnapshotCause as Cause;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::fake::{Fake, What};
+use super::fake::{Fake, Scripted, What};
 use super::watch::{grown, ids, pay, until_view, watching};
 use crate::testset::{Model, VIEW};
 use crate::{
@@ -99,6 +101,29 @@ async fn wait_tells_what_is_missing() {
         e.to_string(),
         "muster: shop/pay has 1 of 2 wanted instances after 5s; still watching [NO_INSTANCES]"
     );
+    client.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_does_not_wait_for_similar_names() {
+    let fake = Fake::new(1);
+    let client = fake.client();
+    let sub = client.subscribe(pay()).expect("subscribed");
+    let stream = fake.next_watch().await;
+    stream.open(VIEW).await;
+    let m = Model::new(1, 10);
+    stream.snapshot(m.snapshot(Cause::First)).await;
+    fake.script("list_services", Scripted::Hang);
+    let began = Instant::now();
+    let coming = async {
+        sleep(Duration::from_millis(500)).await;
+        stream
+            .delta(grown(&m, "a").delta_from(&m, Why::Expired))
+            .await;
+    };
+    let (view, ()) = tokio::join!(sub.wait(1), coming);
+    assert_eq!(ids(&view.expect("one")), ["a"]);
+    assert_eq!(began.elapsed().as_millis(), 500);
     client.close().await;
 }
 
