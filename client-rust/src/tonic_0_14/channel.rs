@@ -1,5 +1,6 @@
 //! The channel: a handle of the table, and the service that tonic's clients call.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -31,6 +32,7 @@ use super::lane::until;
 use super::owner::{Life, Owner, Settings};
 use super::planning::Planner;
 use super::response::ResponseBody;
+use super::slot::Slot;
 
 /// How a channel connects. Every setting has a default.
 #[derive(Clone)]
@@ -195,6 +197,13 @@ impl Channel {
     #[must_use]
     pub fn endpoints(&self) -> Vec<EndpointStatus> {
         let slots = self.core.slots.load();
+        let table = self.core.table.load();
+        let shown: BTreeMap<_, _> = table
+            .entries
+            .iter()
+            .map(|entry| (&entry.slot.key, entry))
+            .collect();
+        let in_use = |slot: &Slot| shown.get(&slot.key).is_some_and(|entry| entry.is_open());
         slots
             .iter()
             .map(|slot| {
@@ -203,7 +212,7 @@ impl Channel {
                     key: slot.key.clone(),
                     weight: facts.weight,
                     phase: facts.phase,
-                    in_use: facts.weight > 0 && facts.open().is_some(),
+                    in_use: facts.weight > 0 && in_use(slot),
                     in_flight: slot.in_flight(),
                     failures: facts.failures,
                     error: facts.error.clone(),
@@ -213,7 +222,7 @@ impl Channel {
     }
 
     /// Waits until the endpoints are as `wanted`, looking again whenever one connects, is lost or
-    /// changes. Requests that begin or end are no reason to look again. Cancel-safe; does not end
+    /// changes, a few milliseconds after it at most. Requests that begin or end are no reason to look again. Cancel-safe; does not end
     /// by itself.
     pub async fn until(&self, mut wanted: impl FnMut(&[EndpointStatus]) -> bool) {
         until(&self.core.changed, || wanted(&self.endpoints())).await;

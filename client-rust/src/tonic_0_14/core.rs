@@ -39,6 +39,14 @@ pub(crate) struct Entry {
     pub(crate) authority: Authority,
 }
 
+impl Entry {
+    /// Whether its connection still takes requests.
+    pub(crate) fn is_open(&self) -> bool {
+        let conn = self.conn.as_ref();
+        conn.is_some_and(|conn| conn.lane.gate.is_open())
+    }
+}
+
 /// What requests are spread over at one moment. Immutable, but for the loads of its slots.
 pub(crate) struct Table {
     /// Rises with every table of a channel.
@@ -58,6 +66,21 @@ impl Table {
             entries: Vec::new(),
             planning: Arc::default(),
         }
+    }
+
+    /// Whether the next table may not wait for more changes: a connection of this one was lost, or
+    /// this one has none to choose and now there is one.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        let serves = matches!(self.mode, Mode::Serve(_));
+        self.entries.iter().any(|entry| {
+            let facts = entry.slot.facts();
+            match (&entry.conn, facts.open()) {
+                (Some(shown), Some(now)) => !Arc::ptr_eq(shown, now),
+                (Some(_), None) => true,
+                (None, Some(_)) => !serves,
+                (None, None) => false,
+            }
+        })
     }
 }
 

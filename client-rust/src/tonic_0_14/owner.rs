@@ -28,6 +28,10 @@ use super::planning::{Planned, Planner, Planning};
 use super::slot::{Attempts, Orders, Slot, Task, millis};
 use super::usable::{Known, mode};
 
+/// How long changes of connections wait for others, so that a start with many of them does not build
+/// a table for each. What is lost, and the first that is ready, never wait.
+const COALESCE: Duration = Duration::from_millis(5);
+
 /// Whether a channel is to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
@@ -66,6 +70,8 @@ pub(crate) struct Owner {
     /// One task for each slot, also for those removed whose streams go on.
     tasks: JoinSet<()>,
     sequence: u64,
+    /// When a table is published that may wait; `None` if none does.
+    soon: Option<Instant>,
     /// The time from which the channel's milliseconds count.
     epoch: Instant,
 }
@@ -88,6 +94,7 @@ impl Owner {
             held: BTreeMap::new(),
             tasks: JoinSet::new(),
             sequence,
+            soon: None,
             epoch: Instant::now(),
         }
     }
@@ -101,7 +108,7 @@ impl Owner {
         self.apply().await;
         let mut has_source = true;
         loop {
-            let release = self.next_release();
+            let (release, soon) = (self.next_release(), self.soon);
             tokio::select! {
                 // A set before the state of connections: it may make that state meaningless.
                 biased;
@@ -111,6 +118,7 @@ impl Owner {
                     // The last set stays: no news is not a reason to stop serving.
                     Err(_) => has_source = false,
                 },
+                () = until(soon) => self.rebuild(),
                 () = self.core.dirty.notified() => self.connections_changed().await,
                 Some((slot, outcome)) = self.reports.recv() => self.reported(&slot, outcome).await,
                 () = until(release) => self.release().await,
@@ -231,6 +239,7 @@ impl Owner {
 
     /// Publishes a table of what the slots are now.
     fn rebuild(&mut self) {
+        self.soon = None;
         let mut states = Vec::with_capacity(self.planning.slots.len());
         let mut entries = Vec::with_capacity(self.planning.slots.len());
         for planned in &self.planning.slots {
@@ -311,7 +320,7 @@ impl Owner {
 
 /// What requests and attempts to connect tell of slots.
 impl Owner {
-    /// Takes in what came of attempts to connect, and publishes a table.
+    /// Takes in what came of attempts to connect, and publishes a table, now or soon.
     async fn connections_changed(&mut self) {
         let mut attempted = Vec::new();
         for (key, held) in &mut self.held {
@@ -325,7 +334,12 @@ impl Owner {
         if replan {
             return self.replan(Arc::clone(&self.planning.set)).await;
         }
-        self.rebuild();
+        if self.core.table.load().is_overtaken() {
+            self.rebuild();
+        } else {
+            let soon = Instant::now() + COALESCE;
+            self.soon.get_or_insert(soon);
+        }
     }
 
     async fn reported(&mut self, slot: &Arc<Slot>, outcome: Outcome) {
@@ -422,8 +436,8 @@ impl Held {
     }
 }
 
-async fn until(release: Option<Instant>) {
-    match release {
+async fn until(at: Option<Instant>) {
+    match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }

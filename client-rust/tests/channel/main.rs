@@ -14,6 +14,7 @@ mod backoff;
 mod barrier;
 mod calls;
 mod closing;
+mod coalescing;
 mod deadlines;
 mod eviction;
 mod leaving;
