@@ -29,9 +29,10 @@ pub(crate) fn subset(
         let key = Some(candidates[i].key);
         slots += usize::from(key != last);
         last = key;
-        if slots > size {
+        let keep = slots <= size;
+        if !keep {
             why[i] = Why::Subset;
         }
-        slots <= size
+        keep
     });
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Text, rule};
@@ -165,7 +167,7 @@ pub(super) fn frames(input: &str) -> Result<String, serde_json::Error> {
     })
 }
 
-fn step(frames: &mut Frames<Instance, Service>, s: StepInput) -> StepOutput {
+fn step(frames: &mut Frames<Arc<Instance>, Arc<Service>>, s: StepInput) -> StepOutput {
     let mut applied = Applied::default();
     let mut view = None;
     let outcome = match act(frames, s) {
@@ -194,7 +196,7 @@ fn step(frames: &mut Frames<Instance, Service>, s: StepInput) -> StepOutput {
     }
 }
 
-fn act(frames: &mut Frames<Instance, Service>, s: StepInput) -> Option<Outcome> {
+fn act(frames: &mut Frames<Arc<Instance>, Arc<Service>>, s: StepInput) -> Option<Outcome> {
     if !s.reopen.is_empty() {
         let resumed = s.reopen == "RESUME" && frames.known().is_some();
         frames.begin_stream(resumed);
@@ -227,11 +229,14 @@ fn act(frames: &mut Frames<Instance, Service>, s: StepInput) -> Option<Outcome> 
     }
 }
 
-fn update(header: Option<FrameHeader>, f: FrameInput) -> Update<Instance, Service> {
-    let instance = |entry| Instance {
-        entry,
-        unconfirmed: false,
+fn update(header: Option<FrameHeader>, f: FrameInput) -> Update<Arc<Instance>, Arc<Service>> {
+    let instance = |entry| {
+        Arc::new(Instance {
+            entry,
+            unconfirmed: false,
+        })
     };
+    let service = |entry| Arc::new(Service(entry));
     let removal = |r: RemovalInput| Removed {
         kind: r.kind,
         key: (r.namespace, r.service, r.instance_id),
@@ -245,12 +250,12 @@ fn update(header: Option<FrameHeader>, f: FrameInput) -> Update<Instance, Servic
         cause: f.cause,
         from: f.from_revision.0,
         instances: f.instances.into_iter().map(instance).collect(),
-        services: f.services.into_iter().map(Service).collect(),
+        services: f.services.into_iter().map(service).collect(),
         removals: f.removals.into_iter().map(removal).collect(),
     }
 }
 
-fn view_of(frames: &Frames<Instance, Service>) -> ViewOutput {
+fn view_of(frames: &Frames<Arc<Instance>, Arc<Service>>) -> ViewOutput {
     let (set, position) = (frames.set(), frames.position());
     let unconfirmed = frames.unconfirmed().iter().filter(|i| i.unconfirmed);
     ViewOutput {
