@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the pinned tools named as arguments into .tools/bin, or all of them without arguments.
+# Installs the pinned tools named as arguments into .tools/bin, or all of them without arguments but
+# those that continuous integration does not run.
 # A tool is built again only when its pin or the compiler changes; see the stamps in .tools/stamps.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -17,7 +18,11 @@ golangci-lint         | tools/lint | github.com/golangci/golangci-lint/v2/cmd/go
 protoc-gen-prost      | cargo      | 0.5.0
 protoc-gen-tonic      | cargo      | 0.5.0
 cargo-deny            | cargo      | 0.20.2
+cargo-mutants         | cargo      | 27.1.0
 "
+
+# Installed only when named: it takes minutes to build, and nothing but scripts/mutants-rules.sh runs it.
+BY_NAME=cargo-mutants
 
 # fresh NAME STAMP succeeds when the tool was built from exactly this pin.
 fresh() {
@@ -88,7 +93,7 @@ install() {
 trap 'rm -rf "$TOOLS/target"' EXIT
 names=("$@")
 if [[ $# == 0 ]]; then
-	mapfile -t names < <(awk -F'|' 'NF { gsub(/ /, "", $1); print $1 }' <<<"$CATALOG")
+	mapfile -t names < <(awk -F'|' 'NF { gsub(/ /, "", $1); print $1 }' <<<"$CATALOG" | grep -vxF "$BY_NAME")
 fi
 for name in "${names[@]}"; do
 	install "$name"
