@@ -191,7 +191,9 @@ impl<'a> Reader<'a> {
 
     /// The next n bytes; none if there are fewer.
     fn take(&mut self, n: u64) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(usize::try_from(n).ok()?)?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(usize::try_from(n).unwrap_or(usize::MAX))?;
         self.rest = rest;
         Some(taken)
     }

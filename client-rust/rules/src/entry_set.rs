@@ -113,10 +113,7 @@ fn changes<E: Entry>(
     upserts.sort_by(|a, b| a.key().cmp(&b.key()));
     let mut removed = BTreeSet::new();
     for r in removals.iter().filter(|r| r.kind_byte() == E::KIND) {
-        let mut key = r.key.clone();
-        if E::KIND == KIND_SERVICE_STATE {
-            key.2.clear(); // means nothing
-        }
+        let key = r.entry_key();
         if find(&upserts, borrowed(&key)).is_ok() || !removed.insert(key) {
             return None;
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::digest::KIND_SERVICE_STATE;
 use crate::entry_set::{Entry, EntrySet};
 
 /// The position of a chunk that more follow.
@@ -61,6 +62,15 @@ pub struct Removed {
 impl Removed {
     pub(crate) fn kind_byte(&self) -> u8 {
         u8::try_from(self.kind).unwrap_or(0)
+    }
+
+    /// The key of what goes. A service state has no id, whatever the removal says.
+    pub(crate) fn entry_key(&self) -> OwnedKey {
+        let mut key = self.key.clone();
+        if self.kind_byte() == KIND_SERVICE_STATE {
+            key.2.clear();
+        }
+        key
     }
 }
 

@@ -48,11 +48,10 @@ impl Ring {
 
     /// Walks from the hash's place to the first slot that is in the table and not excluded.
     pub(crate) fn lookup(&self, table: &Table, hash: u64, exclude: Option<usize>) -> Option<usize> {
-        let length = u64::try_from(self.0.len()).ok()?;
-        let at = usize::try_from(hash.checked_rem(length)?).ok()?;
+        let length = self.0.len().max(1) as u64;
+        let at = usize::try_from(hash % length).unwrap_or(0);
         self.0[at..].iter().chain(&self.0[..at]).find_map(|&slot| {
-            let slot = usize::try_from(slot).ok()?;
-            let position = table.slots.binary_search(&slot).ok()?;
+            let position = table.slots.binary_search(&(slot as usize)).ok()?;
             (Some(position) != exclude).then_some(position)
         })
     }

@@ -70,11 +70,9 @@ impl Version {
 impl fmt::Display for Version {
     /// Writes the version without its build part.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
-        if self.prerelease.is_empty() {
-            return Ok(());
-        }
-        write!(f, "-{}", self.prerelease)
+        let dash = if self.prerelease.is_empty() { "" } else { "-" };
+        let (major, minor, patch) = (self.major, self.minor, self.patch);
+        write!(f, "{major}.{minor}.{patch}{dash}{}", self.prerelease)
     }
 }
 
