@@ -41,6 +41,7 @@ type config struct {
 }
 
 func main() {
+	stage.PrivateMounts()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	c, err := flags(os.Args[1:])

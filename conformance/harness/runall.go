@@ -27,7 +27,7 @@ type results struct {
 
 // runAll plays all scenarios that are asked for, several at the same time.
 func runAll(ctx context.Context, c *config, list []*scenario.Scenario) (*results, error) {
-	dir, err := os.MkdirTemp("", "muster-conformance-")
+	dir, err := stage.NewFolder(c.keep)
 	if err != nil {
 		return nil, err
 	}

@@ -18,10 +18,10 @@ const (
 	filler = "filler"
 )
 
-// CanMount tells whether this process may mount disks: root often may, and not
-// in every container.
+// CanMount tells whether this process may mount disks, and has mounts of its
+// own: root often may, and not in every container.
 func CanMount() bool {
-	if os.Geteuid() != 0 {
+	if !privateMounts {
 		return false
 	}
 	dir, err := os.MkdirTemp("", "disk-")
@@ -36,7 +36,7 @@ func CanMount() bool {
 }
 
 // FillDisk mounts a small disk at a folder of the stage, and leaves no room on
-// it but for names. It goes with the stage.
+// it but for names. It goes with the stage, at the latest with the harness.
 func (s *Stage) FillDisk(ctx context.Context, folder string) error {
 	dir := folder
 	if !filepath.IsAbs(dir) {
