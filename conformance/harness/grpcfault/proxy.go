@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/muster-registry/muster/conformance/harness/listen"
 )
 
 // handOver is how long an ending call waits for a message under way.
@@ -36,7 +38,7 @@ type Proxy struct {
 
 // Start begins to serve on a loopback address and to pass on to target.
 func Start(address, target string) (*Proxy, error) {
-	listener, err := net.Listen("tcp", address) //nolint:noctx // does not block
+	listener, err := listen.On(address)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/muster-registry/muster/conformance/harness/listen"
 )
 
 // Proxy listens on one address and connects what it accepts with another. It
@@ -58,7 +60,7 @@ func (p *Proxy) Accept() error {
 	if p.listener != nil || p.closed {
 		return nil
 	}
-	listener, err := net.Listen("tcp", p.address) //nolint:noctx // does not block
+	listener, err := listen.On(p.address)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"sync"
+
+	"github.com/muster-registry/muster/conformance/harness/listen"
 )
 
 const (
@@ -52,9 +54,8 @@ func freeAddress() (string, error) {
 	for range blockSize {
 		block.next++
 		address := loopback(block.first + 1 + block.next%(blockSize-1))
-		listener, err := net.Listen("tcp", address) //nolint:noctx // does not block
-		if err == nil {
-			return address, listener.Close()
+		if listen.Unused(address) {
+			return address, nil
 		}
 	}
 	return "", errors.New("no free port on 127.0.0.1")

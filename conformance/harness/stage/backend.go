@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/muster-registry/muster/conformance/echo"
+	"github.com/muster-registry/muster/conformance/harness/listen"
 )
 
 // Backend is a gRPC server that says its name.
@@ -38,7 +39,7 @@ func (c counting) Accept() (net.Conn, error) {
 func (b *Backend) Connections() int { return int(b.accepted.Load()) }
 
 func startBackend(address, name string) (*Backend, error) {
-	listener, err := net.Listen("tcp", address) //nolint:noctx // does not block
+	listener, err := listen.On(address)
 	if err != nil {
 		return nil, err
 	}
