@@ -20,6 +20,27 @@
 //! # }
 //! ```
 //!
+//! A registry that is cut off: leases expire meanwhile, and the client registers again by itself.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use muster_client::{InstanceSpec, testing};
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), muster_client::Error> {
+//! # let registry = testing::Registry::new();
+//! # let client = registry.client();
+//! client.register([InstanceSpec::new("shop", "pay").id("a")]).await?;
+//! registry.cut();
+//! tokio::time::sleep(Duration::from_secs(16)).await; // in paused time
+//! assert!(registry.instances("shop/pay").is_empty());
+//! registry.heal();
+//! tokio::time::sleep(Duration::from_secs(10)).await;
+//! assert_eq!(registry.instances("shop/pay").len(), 1);
+//! # client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! It is a real, small registry, not a stub: registrations, leases that expire, fencing, watches
 //! with resumption and digests, drains that wait for pickers and the errors of the contract are
 //! those of docs/protocol.md, and the scenarios of the conformance corpus run against it as against
