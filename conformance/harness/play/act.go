@@ -50,7 +50,7 @@ func (p *player) act(s *scenario.Step) error {
 	case "tls":
 		return p.tls(args)
 	case "file":
-		return p.file(args)
+		return p.file(args, s)
 	case "disk":
 		return p.stage.FillDisk(p.ctx, args[1])
 	}

@@ -1,6 +1,7 @@
 package play
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -12,15 +13,7 @@ import (
 // command sends a command to the testee, and waits for its answer unless it is
 // sent only.
 func (p *player) command(s *scenario.Step) (string, error) {
-	if err := p.stage.NeedTestee(); err != nil {
-		return "", err
-	}
-	with := p.resolveOptions(s.Options)
-	_, given := with["servers"]
-	if s.Verb == "client" && !given && with["env"] == "" {
-		with["servers"] = p.stage.DefaultServers()
-	}
-	id, err := p.stage.Testee.Send(stage.Command{Do: s.Verb, Client: s.Channel, Args: p.resolveAll(s.Args), With: with})
+	id, err := p.send(s)
 	if err != nil {
 		return "", err
 	}
@@ -28,7 +21,44 @@ func (p *player) command(s *scenario.Step) (string, error) {
 		p.open = append(p.open, id)
 		return "", nil
 	}
-	return p.answered(id, s)
+	e, err := p.answered(id, p.deadline(s))
+	if err != nil {
+		return "", err
+	}
+	return p.matched(e, s.Pattern)
+}
+
+// repeat sends a command until its answer is what is wanted.
+func (p *player) repeat(s *scenario.Step) (string, error) {
+	var (
+		last     trace.Event
+		mismatch error
+	)
+	err := p.until(s, func(ctx context.Context) (string, error) {
+		id, err := p.send(s)
+		if err != nil {
+			return "", err
+		}
+		deadline, _ := ctx.Deadline()
+		if last, err = p.answered(id, deadline); err != nil {
+			return wrong(mismatch), err
+		}
+		_, mismatch = p.matched(last, s.Pattern)
+		return wrong(mismatch), nil
+	})
+	return p.stage.Names.Canonical(s.Pattern.Named(last), s.Pattern.NamesText()), err
+}
+
+func (p *player) send(s *scenario.Step) (uint64, error) {
+	if err := p.stage.NeedTestee(); err != nil {
+		return 0, err
+	}
+	with := p.resolveOptions(s.Options)
+	_, given := with["servers"]
+	if s.Verb == "client" && !given && with["env"] == "" {
+		with["servers"] = p.stage.DefaultServers()
+	}
+	return p.stage.Testee.Send(stage.Command{Do: s.Verb, Client: s.Channel, Args: p.resolveAll(s.Args), With: with})
 }
 
 // answer looks at the oldest answer that nobody looked at, or at the last one
@@ -37,7 +67,11 @@ func (p *player) answer(s *scenario.Step) (string, error) {
 	if len(p.open) > 0 {
 		id := p.open[0]
 		p.open = p.open[1:]
-		return p.answered(id, s)
+		e, err := p.answered(id, p.deadline(s))
+		if err != nil {
+			return "", err
+		}
+		return p.matched(e, s.Pattern)
 	}
 	if p.last == nil {
 		return "", fmt.Errorf("there was no answer before this line")
@@ -45,20 +79,19 @@ func (p *player) answer(s *scenario.Step) (string, error) {
 	return p.matched(*p.last, s.Pattern)
 }
 
-// answered waits for an answer and compares it.
-func (p *player) answered(id uint64, s *scenario.Step) (string, error) {
-	deadline := p.deadline(s)
+// answered waits for an answer.
+func (p *player) answered(id uint64, deadline time.Time) (trace.Event, error) {
 	for {
 		e, found, changed, err := p.stage.Testee.Answer(id)
 		if err != nil {
-			return "", err
+			return trace.Event{}, err
 		}
 		if found {
 			p.last = &e
-			return p.matched(e, s.Pattern)
+			return e, nil
 		}
 		if err = p.await(changed, deadline); err != nil {
-			return "", fmt.Errorf("no answer: %w", err)
+			return trace.Event{}, fmt.Errorf("no answer: %w", err)
 		}
 	}
 }
@@ -150,7 +183,7 @@ func (p *player) reaches(s *scenario.Step) (string, error) {
 			return "", err
 		}
 		if state.Events > 0 && s.Pattern.Mismatch(state.Now(), p.resolve) == "" {
-			return p.stage.Names.Canonical(state.Now(), s.Pattern.NamesText()), nil
+			return p.stage.Names.Canonical(s.Pattern.Named(state.Now()), s.Pattern.NamesText()), nil
 		}
 		if e != nil {
 			continue

@@ -1,16 +1,19 @@
 package play
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/muster-registry/muster/conformance/harness/scenario"
 )
 
 // file does something to files of the stage's folder. A pattern such as
 // cache/* means all files that fit; at least one must.
-func (p *player) file(args []string) error {
+func (p *player) file(args []string, s *scenario.Step) error {
 	pattern := args[1]
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(p.stage.Dir, pattern)
@@ -20,6 +23,15 @@ func (p *player) file(args []string) error {
 			return err
 		}
 		return os.WriteFile(pattern, []byte(args[2]), 0o644)
+	}
+	if args[0] == "exists" {
+		return p.until(s, func(context.Context) (string, error) {
+			paths, err := filepath.Glob(pattern)
+			if len(paths) == 0 {
+				return "no file fits " + args[1], err
+			}
+			return "", err
+		})
 	}
 	paths, err := filepath.Glob(pattern)
 	switch {

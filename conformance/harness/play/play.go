@@ -18,7 +18,7 @@ import (
 )
 
 // usualWait is how long a statement without "within" may take.
-const usualWait = 10 * time.Second
+const usualWait = 20 * time.Second
 
 // Seen is what one step showed, as it is compared between languages.
 type Seen struct {
@@ -123,6 +123,8 @@ func (p *player) step(s *scenario.Step) (string, error) {
 	switch s.Kind {
 	case scenario.Command, scenario.Send:
 		return p.command(s)
+	case scenario.Repeat:
+		return p.repeat(s)
 	case scenario.Answer:
 		return p.answer(s)
 	case scenario.Expect:

@@ -119,7 +119,7 @@ func (p *parser) statement(step *Step, list []string) error {
 		}
 		p.s.Timeout, err = time.ParseDuration(rest[0])
 		return err
-	case first == ">" || first == ">&":
+	case first == ">" || first == ">&" || first == ">~":
 		err = p.command(step, first, rest)
 	case first == "=":
 		step.Kind = Answer
@@ -137,30 +137,27 @@ func (p *parser) statement(step *Step, list []string) error {
 	return err
 }
 
-// command reads "[CLIENT:] VERB ARGS [! REASON ...]".
+// signs are what a command may begin with.
+var signs = map[string]Kind{">": Command, ">&": Send, ">~": Repeat}
+
+// command reads "[CLIENT:] VERB ARGS [! REASON ...]", after ">~" also
+// "[CLIENT:] VERB ARGS = PATTERN".
 func (p *parser) command(step *Step, sign string, rest []string) error {
 	if len(rest) == 0 {
 		return errors.New("> needs a command for the testee")
 	}
-	step.Kind = Command
-	if sign == ">&" {
-		step.Kind = Send
-	}
+	step.Kind = signs[sign]
 	if name, is := strings.CutSuffix(rest[0], ":"); is && len(rest) > 1 {
 		step.Channel, rest = name, rest[1:]
 	}
-	command, expected := rest, []string{"ok"}
-	for i, w := range rest {
-		if w == "!" {
-			command, expected = rest[:i], rest[i:]
-			break
-		}
-	}
-	if len(command) == 0 {
+	command, expected := parted(rest, step.Kind)
+	switch {
+	case len(command) == 0:
 		return errors.New("> needs a command for the testee")
-	}
-	if step.Kind == Send && len(expected) != 1 {
+	case step.Kind == Send && expected != nil:
 		return errors.New(">& does not wait for an answer; expect the error in a line = ! REASON")
+	case step.Kind == Repeat && expected == nil:
+		return errors.New(">~ repeats a command until its answer is as wanted, which it names: >~ call g = by=a")
 	}
 	step.Verb = command[0]
 	step.Args, step.Options = split(command[1:])
@@ -170,6 +167,20 @@ func (p *parser) command(step *Step, sign string, rest []string) error {
 	var err error
 	step.Pattern, err = trace.ParseAnswer(expected)
 	return err
+}
+
+// parted cuts the words of a command from what is expected of its answer; nil
+// if nothing is.
+func parted(list []string, kind Kind) (command, expected []string) {
+	for i, w := range list {
+		switch {
+		case w == "!":
+			return list[:i], list[i:]
+		case w == "=" && kind == Repeat:
+			return list[:i], append([]string{"ok"}, list[i+1:]...)
+		}
+	}
+	return list, nil
 }
 
 // expectation reads what a channel is to show.

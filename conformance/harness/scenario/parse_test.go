@@ -69,6 +69,19 @@ s1 quiet 200ms
 	}
 }
 
+func TestCommandsAreSentUntilTheirAnswerIsSo(t *testing.T) {
+	s := parse(t, `>~ other: call g times=3 = by.a=3
+within 2s >~ call g ! NO_INSTANCES
+`)
+	call, failing := s.Steps[0], s.Steps[1]
+	if call.Kind != Repeat || call.Channel != "other" || call.Verb != "call" || !cmp.Equal(call.Args, []string{"g"}) || call.Options["times"] != "3" {
+		t.Errorf("call: %+v", call)
+	}
+	if failing.Kind != Repeat || failing.Most != 2*time.Second || !cmp.Equal(failing.Args, []string{"g"}) {
+		t.Errorf("failing: %+v", failing)
+	}
+}
+
 func TestWrongLinesAreNamed(t *testing.T) {
 	for line, want := range map[string]string{
 		"sevrer start":                        "neither a statement nor the name",
@@ -80,6 +93,8 @@ func TestWrongLinesAreNamed(t *testing.T) {
 		"file shift-written cache/*":          "takes 2 to 2 arguments",
 		"> ":                                  "needs a command",
 		">& ready ! NO_SERVER":                "does not wait",
+		">~ ready":                            "until its answer is as wanted",
+		">~ = by=a":                           "needs a command",
 		"within 3s":                           "needs a time and a statement",
 		"within soon s1 delta":                "invalid duration",
 		"s1 delta":                            "neither a statement",

@@ -11,7 +11,7 @@ import (
 )
 
 // DefaultTimeout bounds a scenario that names no bound of its own.
-const DefaultTimeout = 60 * time.Second
+const DefaultTimeout = 90 * time.Second
 
 // Scenario is one file.
 type Scenario struct {
@@ -38,6 +38,8 @@ const (
 	Command
 	// Send is a Command whose answer is not waited for.
 	Send
+	// Repeat is a Command that is sent again and again until its answer matches.
+	Repeat
 	// Answer looks at the answer of a command.
 	Answer
 	// Expect looks at what a channel shows.

@@ -41,12 +41,15 @@ var (
 	attemptForm = regexp.MustCompile(`\b\d+ attempts?\b`)
 	camelForm   = regexp.MustCompile(`\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b`)
 	humpForm    = regexp.MustCompile(`([a-z])([A-Z])`)
+	agoForm     = regexp.MustCompile(`( [0-9.]+(ns|µs|ms|s|m|h)[0-9a-z.]*)? ago\b`)
 	placeForm   = regexp.MustCompile(`\b(epoch|revision|incarnation) \d+`)
 )
 
 // Text gives a text for people its form that is equal in every run.
 func (n *Names) Text(text string) string {
 	text = camelForm.ReplaceAllStringFunc(n.value(text), snake)
+	// When something was may be unknown, and is not said then.
+	text = agoForm.ReplaceAllString(text, "")
 	text = secretForm.ReplaceAllString(text, "lease {id}")
 	text = attemptForm.ReplaceAllString(text, "{n} attempts")
 	text = placeForm.ReplaceAllString(text, "$1 {n}")

@@ -49,14 +49,15 @@ func ParseAnswer(list []string) (Pattern, error) {
 }
 
 // ParseState reads what a channel is to reach: KEY{...} of all instances,
-// "none" for no instance, a STATE of a registration, and conditions.
+// -KEY:REASON of some that left, "none" for no instance, a STATE of a
+// registration, and conditions.
 func ParseState(list []string) (Pattern, error) {
 	p := Pattern{instances: map[string][]condition{}, removed: map[string]string{}}
 	if len(list) == 0 {
 		return p, errors.New("what is to be reached? name all instances, none, a state or conditions")
 	}
 	for i, w := range list {
-		if key, _, _ := strings.Cut(w, "{"); strings.Contains(key, "/") && !isCondition(w) {
+		if key, _, _ := strings.Cut(w, "{"); strings.Contains(key, "/") && !strings.HasPrefix(w, "-") && !isCondition(w) {
 			list[i] = "+" + w
 		}
 	}
@@ -101,6 +102,34 @@ func (p *Pattern) words(list, bare []string) error {
 // are texts compared between languages.
 func (p Pattern) NamesText() bool { return p.text }
 
+// Named is an event without what the pattern does not name: all that can be
+// compared of a look at a moment that each language chooses for itself.
+func (p Pattern) Named(e Event) Event {
+	n := Event{Channel: e.Channel, Kind: e.Kind, Fields: e.Fields.only(p.conditions), Upserted: map[string]Fields{}, Removed: map[string]string{}}
+	for key := range p.removed {
+		n.Removed[key] = e.Removed[key]
+	}
+	if text := e.Fields["about.text"]; p.text && text != "" {
+		n.Fields["about.text"] = text
+	}
+	for key, conditions := range p.instances {
+		if fields, found := e.Upserted[key]; found {
+			n.Upserted[key] = fields.only(conditions)
+		}
+	}
+	return n
+}
+
+func (f Fields) only(list []condition) Fields {
+	kept := Fields{}
+	for _, c := range list {
+		if value, found := f[c.field]; found {
+			kept[c.field] = value
+		}
+	}
+	return kept
+}
+
 // Mismatch says why an event does not match, empty if it does.
 func (p Pattern) Mismatch(e Event, resolve func(string) string) string {
 	if p.kind != "" && p.kind != e.Kind {
@@ -140,7 +169,8 @@ func (p Pattern) mismatchedInstances(e Event, resolve func(string) string) strin
 		}
 	}
 	for key, reason := range e.Removed {
-		if _, named := p.removed[key]; !named {
+		// A state remembers all that ever left.
+		if _, named := p.removed[key]; !named && p.kind != "" {
 			return fmt.Sprintf("-%s:%s was not expected", key, reason)
 		}
 	}

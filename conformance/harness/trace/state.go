@@ -15,13 +15,14 @@ type State struct {
 
 // NewState is the state of a channel without events.
 func NewState() *State {
-	return &State{now: Event{Fields: Fields{}, Upserted: map[string]Fields{}}}
+	return &State{now: Event{Fields: Fields{}, Upserted: map[string]Fields{}, Removed: map[string]string{}}}
 }
 
-// Now is the sum as an event without kind.
+// Now is the sum as an event without kind: the instances that are there, and why
+// those that are not there any more left.
 func (s *State) Now() Event {
 	e := s.now
-	e.Fields, e.Upserted = maps.Clone(e.Fields), maps.Clone(e.Upserted)
+	e.Fields, e.Upserted, e.Removed = maps.Clone(e.Fields), maps.Clone(e.Upserted), maps.Clone(e.Removed)
 	return e
 }
 
@@ -45,12 +46,14 @@ func (s *State) Add(e Event) error {
 	s.Events++
 	for key, fields := range e.Upserted {
 		s.now.Upserted[key] = fields
+		delete(s.now.Removed, key)
 	}
-	for key := range e.Removed {
+	for key, reason := range e.Removed {
 		if _, held := s.now.Upserted[key]; !held {
 			return fmt.Errorf("%s was removed, but was never there: %s", key, e)
 		}
 		delete(s.now.Upserted, key)
+		s.now.Removed[key] = reason
 	}
 	s.now.Fields = maps.Clone(e.Fields)
 	for _, passing := range []string{"cause", "from", "to"} {

@@ -87,6 +87,42 @@ func TestStateAddsUpAndContradictionsAreFound(t *testing.T) {
 	}
 }
 
+func TestAStateRemembersWhyInstancesLeft(t *testing.T) {
+	s := NewState()
+	for _, text := range []string{
+		`{"on":"s","event":"snapshot","upserted":[{"key":"x/y/a"},{"key":"x/y/b"}],"count":2}`,
+		`{"on":"s","event":"delta","removed":[{"key":"x/y/a","reason":"EXPIRED"},{"key":"x/y/b","reason":"DEREGISTERED"}]}`,
+		`{"on":"s","event":"delta","upserted":[{"key":"x/y/b"}],"count":1}`,
+	} {
+		if err := s.Add(event(t, text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for words, want := range map[string]bool{
+		"x/y/b": true, "x/y/b -x/y/a:EXPIRED": true, "x/y/b -x/y/a:DEREGISTERED": false, "x/y/b -x/y/b:DEREGISTERED": false,
+	} {
+		p, err := ParseState(strings.Fields(words))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wrong := p.Mismatch(s.Now(), func(text string) string { return text }); (wrong == "") != want {
+			t.Errorf("%s: %q", words, wrong)
+		}
+	}
+}
+
+func TestOfAMomentOnlyWhatIsNamedIsCompared(t *testing.T) {
+	p, err := ParseState([]string{"shop/pay/a{weight=2}", "intent=PRESENT", "freshness=FRESH"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := event(t, `{"on":"s","event":"delta","upserted":[{"key":"shop/pay/a","weight":"2","zone":"z"}],"count":1,"intent":"PRESENT","about":{"freshness":"FRESH"}}`)
+	want := "delta intent=PRESENT +shop/pay/a{weight=2}"
+	if got := (&Names{}).Canonical(p.Named(e), p.NamesText()); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestStatusesThatSayNothingNewRepeat(t *testing.T) {
 	s := NewState()
 	active := `{"on":"r","event":"status","state":"ACTIVE","about":{"incarnation":"4"}}`
@@ -102,8 +138,8 @@ func TestTextsAreComparedWithoutWhatDiffersFromRunToRun(t *testing.T) {
 	n := &Names{}
 	n.Know("127.0.0.1:7070", "$server")
 	n.Know("127.0.0.1:70701", "$server2")
-	got := n.Text("server 127.0.0.1:7070 and 127.0.0.1:70701, not 127.0.0.1:33333: 3 attempts in 1.9s; lease 9f3c at epoch 7, revision 12; use AdvertiseFrom(listener) or TLS")
-	want := "server $server and $server2, not loopback:{port}: {n} attempts in {time}; lease {id} at epoch {n}, revision {n}; use advertise_from(listener) or tls"
+	got := n.Text("server 127.0.0.1:7070 and 127.0.0.1:70701, not 127.0.0.1:33333: 3 attempts in 1.9s, the last 1.5s ago; lease 9f3c at epoch 7, revision 12; use AdvertiseFrom(listener) or TLS")
+	want := "server $server and $server2, not loopback:{port}: {n} attempts in {time}, the last; lease {id} at epoch {n}, revision {n}; use advertise_from(listener) or tls"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

@@ -100,7 +100,8 @@ func counts(by map[string]int) answer {
 	return a
 }
 
-// explain tells why a channel picks which instances: explain NAME.
+// explain tells why a channel picks which instances: explain NAME. It is a look
+// at a moment, so that nearly all of it is under "about".
 func (t *testee) explain(_ context.Context, c command) (answer, error) {
 	g, err := t.channel(c)
 	if err != nil {
@@ -112,18 +113,14 @@ func (t *testee) explain(_ context.Context, c command) (answer, error) {
 	}
 	var list []answer
 	for _, i := range e.Instances {
-		list = append(list, answer{
-			"key": e.Service.String() + "/" + i.ID, "address": i.Address, "step": i.Step, "weight": strconv.FormatUint(i.Weight, 10),
-			"state": i.State, "in_flight": strconv.FormatUint(i.InFlight, 10), "failed": i.Failure != "",
-			"about": answer{"failure": i.Failure},
-		})
+		list = append(list, answer{"key": e.Service.String() + "/" + i.ID, "about": answer{
+			"address": i.Address, "step": i.Step, "weight": strconv.FormatUint(i.Weight, 10),
+			"state": i.State, "in_flight": strconv.FormatUint(i.InFlight, 10), "failed": i.Failure != "", "failure": i.Failure,
+		}})
 	}
-	a := answer{
-		"service": e.Service.String(), "panicking": e.Panicking, "healthy": e.Healthy, "total": e.Total, "instances": list,
-		"about": answer{"text": e.String()},
-	}
+	about := answer{"panicking": e.Panicking, "healthy": e.Healthy, "total": e.Total, "text": e.String()}
 	if e.Err != nil {
-		a["error"] = errorFields(e.Err)
+		about["error"] = errorFields(e.Err)
 	}
-	return a, nil
+	return answer{"service": e.Service.String(), "instances": list, "about": about}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	echoMethod = "/conformance.Echo/Name"
 	// callTimeout bounds a call without option timeout.
 	callTimeout = 5 * time.Second
+	// countsTimeout bounds how long loaded waits for counts.
+	countsTimeout = 15 * time.Second
 )
 
 // channel is a gRPC channel, and the load on it.
@@ -29,6 +32,7 @@ type channel struct {
 	ok, failed int
 	by         map[string]int
 	last       answer
+	counted    chan struct{}     // closed with the next count
 	keys       map[string]string // which backend answered a key last
 }
 
@@ -47,7 +51,7 @@ func (t *testee) openChannel(_ context.Context, c command) (answer, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.channels[c.name()] = &channel{conn: conn, by: map[string]int{}, keys: map[string]string{}}
+	t.channels[c.name()] = &channel{conn: conn, by: map[string]int{}, counted: make(chan struct{}), keys: map[string]string{}}
 	return nil, nil
 }
 
@@ -115,15 +119,21 @@ func (g *channel) work(ctx context.Context, every time.Duration, done chan struc
 			g.ok++
 			g.by[who]++
 		}
+		close(g.counted)
+		g.counted = make(chan struct{})
 		g.mu.Unlock()
 	}
 }
 
-// loaded ends the load and tells how it went: loaded NAME. With keep=yes it
-// goes on, counting anew.
-func (t *testee) loaded(_ context.Context, c command) (answer, error) {
+// loaded ends the load and tells how it went: loaded NAME [by.BACKEND=N]. It
+// waits until the backends have answered so many calls since counting began, a
+// while at most. With keep=yes the load goes on, counting anew.
+func (t *testee) loaded(ctx context.Context, c command) (answer, error) {
 	g, err := t.channel(c)
 	if err != nil {
+		return nil, err
+	}
+	if err = g.awaitCounts(ctx, c); err != nil {
 		return nil, err
 	}
 	if c.With["keep"] != "yes" {
@@ -134,6 +144,42 @@ func (t *testee) loaded(_ context.Context, c command) (answer, error) {
 	a := answer{"about": answer{"ok": g.ok, "failed": g.failed, "by": counts(g.by), "last": g.last}}
 	g.ok, g.failed, g.by, g.last = 0, 0, map[string]int{}, nil
 	return a, nil
+}
+
+func (g *channel) awaitCounts(ctx context.Context, c command) error {
+	ctx, cancel := context.WithTimeout(ctx, countsTimeout)
+	defer cancel()
+	for {
+		g.mu.Lock()
+		enough, err := g.counts(c)
+		counted := g.counted
+		g.mu.Unlock()
+		if enough || err != nil {
+			return err
+		}
+		select {
+		case <-counted:
+		case <-ctx.Done():
+			return nil // the counts tell what is missing
+		}
+	}
+}
+
+// counts tells whether all backends answered as often as a command wants.
+func (g *channel) counts(c command) (enough bool, err error) {
+	enough = true
+	for option := range c.With {
+		who, is := strings.CutPrefix(option, "by.")
+		if !is {
+			continue
+		}
+		least, err := count(c, option, 0)
+		if err != nil {
+			return false, err
+		}
+		enough = enough && g.by[who] >= least
+	}
+	return enough, nil
 }
 
 func (g *channel) unload() {

@@ -114,8 +114,11 @@ func timeout(ctx context.Context, c command) (context.Context, context.CancelFun
 	return ctx, cancel, nil
 }
 
-func (t *testee) ready(ctx context.Context, c command) (answer, error) {
-	cl, err := t.client(c)
+// bounded does something with what a command names, within its timeout.
+func bounded[T any](
+	ctx context.Context, c command, find func(command) (T, error), do func(context.Context, T) (answer, error),
+) (answer, error) {
+	found, err := find(c)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +127,11 @@ func (t *testee) ready(ctx context.Context, c command) (answer, error) {
 		return nil, err
 	}
 	defer cancel()
-	return nil, cl.Ready(ctx)
+	return do(ctx, found)
+}
+
+func (t *testee) ready(ctx context.Context, c command) (answer, error) {
+	return bounded(ctx, c, t.client, func(ctx context.Context, cl *client) (answer, error) { return nil, cl.Ready(ctx) })
 }
 
 func (t *testee) status(_ context.Context, c command) (answer, error) {
@@ -133,14 +140,13 @@ func (t *testee) status(_ context.Context, c command) (answer, error) {
 		return nil, err
 	}
 	s := cl.Status()
-	a := answer{
-		"server": s.Server, "registrations": s.Registrations, "subscriptions": s.Subscriptions,
-		"about": answer{"cluster": s.ClusterID, "epoch": fmt.Sprint(s.Written.Epoch), "revision": fmt.Sprint(s.Written.Revision)},
+	about := answer{
+		"server": s.Server, "cluster": s.ClusterID, "epoch": fmt.Sprint(s.Written.Epoch), "revision": fmt.Sprint(s.Written.Revision),
 	}
 	if s.Err != nil {
-		a["error"] = errorFields(s.Err)
+		about["error"] = errorFields(s.Err)
 	}
-	return a, nil
+	return answer{"registrations": s.Registrations, "subscriptions": s.Subscriptions, "about": about}, nil
 }
 
 // stats are all under "about": counts depend on timing. Scenarios name those

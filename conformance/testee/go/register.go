@@ -25,10 +25,6 @@ type registration struct {
 // [zone=] [region=] [lifecycle=] [health=] [why=] [address=] [metadata.KEY=]
 // [timeout=]. The channel NAME then shows its status.
 func (t *testee) register(ctx context.Context, c command) (answer, error) {
-	cl, err := t.client(c)
-	if err != nil {
-		return nil, err
-	}
 	if len(c.Args) < 2 {
 		return nil, errors.New("register wants: register NAME NAMESPACE/SERVICE/ID")
 	}
@@ -40,17 +36,13 @@ func (t *testee) register(ctx context.Context, c command) (answer, error) {
 		}
 		specs = append(specs, s)
 	}
-	ctx, cancel, err := timeout(ctx, c)
-	if err != nil {
+	return bounded(ctx, c, t.client, func(ctx context.Context, cl *client) (answer, error) {
+		r, err := cl.Register(ctx, specs...)
+		if err == nil {
+			t.keep(c.name(), &registration{Registration: r})
+		}
 		return nil, err
-	}
-	defer cancel()
-	r, err := cl.Register(ctx, specs...)
-	if err != nil {
-		return nil, err
-	}
-	t.keep(c.name(), &registration{Registration: r})
-	return nil, nil
+	})
 }
 
 // keep remembers a registration and tells of its status from now on.
@@ -154,13 +146,17 @@ func (t *testee) registrationNow(_ context.Context, c command) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := statusFields(r.Status())
 	keys := ""
 	for _, k := range r.Keys() {
 		keys += k.String() + " "
 	}
-	a["keys"] = strings.TrimSpace(keys)
-	return a, nil
+	// The status may change at any time, so that it is not compared unless named.
+	s := r.Status()
+	about := answer{"state": s.State.String(), "text": s.Reason, "incarnation": fmt.Sprint(s.Incarnation)}
+	if s.Err != nil {
+		about["error"] = errorFields(s.Err)
+	}
+	return answer{"keys": strings.TrimSpace(keys), "about": about}, nil
 }
 
 // set writes desired state: set NAME [health=] [why=] [weight=] [lifecycle=]
@@ -198,16 +194,7 @@ func (t *testee) set(_ context.Context, c command) (answer, error) {
 }
 
 func (t *testee) flush(ctx context.Context, c command) (answer, error) {
-	r, err := t.registration(c)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel, err := timeout(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	return nil, r.Flush(ctx)
+	return bounded(ctx, c, t.registration, func(ctx context.Context, r *registration) (answer, error) { return nil, r.Flush(ctx) })
 }
 
 // drain drains: drain NAME [wait=], the time that watchers get.
@@ -235,14 +222,5 @@ func (t *testee) drain(ctx context.Context, c command) (answer, error) {
 }
 
 func (t *testee) deregister(ctx context.Context, c command) (answer, error) {
-	r, err := t.registration(c)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel, err := timeout(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	return nil, r.Deregister(ctx)
+	return bounded(ctx, c, t.registration, func(ctx context.Context, r *registration) (answer, error) { return nil, r.Deregister(ctx) })
 }

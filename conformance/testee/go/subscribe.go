@@ -205,8 +205,6 @@ func whole(v *muster.View, err error) (answer, error) {
 		return nil, err
 	}
 	a := viewFields(v)
-	a["freshness"] = v.Freshness().String()
-	a["source"] = v.Source().String()
 	a["instances"] = instances(v.Instances())
 	return a, nil
 }
@@ -222,29 +220,16 @@ func (t *testee) view(_ context.Context, c command) (answer, error) {
 
 // wait waits for a view: wait NAME LEAST [timeout=].
 func (t *testee) wait(ctx context.Context, c command) (answer, error) {
-	s, err := t.subscription(c)
-	if err != nil {
-		return nil, err
-	}
 	least, err := strconv.Atoi(append(c.Args, "1")[1])
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel, err := timeout(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	return whole(s.Wait(ctx, least))
+	return bounded(ctx, c, t.subscription, func(ctx context.Context, s *subscription) (answer, error) { return whole(s.Wait(ctx, least)) })
 }
 
 // lookup reads once: lookup SERVICE... [filter] [linearizable=yes]
 // [min=EPOCH/REVISION] [timeout=].
 func (t *testee) lookup(ctx context.Context, c command) (answer, error) {
-	cl, err := t.client(c)
-	if err != nil {
-		return nil, err
-	}
 	wanted, err := selector(c, c.Args)
 	if err != nil {
 		return nil, err
@@ -260,12 +245,9 @@ func (t *testee) lookup(ctx context.Context, c command) (answer, error) {
 		}
 		options = append(options, muster.MinPosition(at))
 	}
-	ctx, cancel, err := timeout(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	return whole(cl.Lookup(ctx, wanted, options...))
+	return bounded(ctx, c, t.client, func(ctx context.Context, cl *client) (answer, error) {
+		return whole(cl.Lookup(ctx, wanted, options...))
+	})
 }
 
 // addPicker adds a picker to a subscription: picker SUBSCRIPTION NAME. It then

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use muster_client::tonic_0_14::{self, HashKey, PickExplanation, PinnedInstance, WaitForReady};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::client::Grpc;
@@ -28,7 +29,7 @@ const FOR_EVER: Duration = Duration::from_secs(3600);
 /// A gRPC channel, and the load on it.
 pub(crate) struct Wire {
     channel: tonic_0_14::Channel,
-    pub(crate) counts: Mutex<Counts>,
+    pub(crate) counts: watch::Sender<Counts>,
     /// Which backend answered a key last.
     keys: Mutex<HashMap<String, String>>,
     pub(crate) load: tokio::sync::Mutex<Option<Load>>,
@@ -108,7 +109,7 @@ impl Testee {
         let channel = tonic_0_14::Channel::new(&self.client(c)?, c.arg(1, "TARGET")?)?;
         let wire = Wire {
             channel,
-            counts: Mutex::default(),
+            counts: watch::Sender::default(),
             keys: Mutex::default(),
             load: tokio::sync::Mutex::default(),
             end: CancellationToken::new(),

@@ -61,15 +61,11 @@ impl Testee {
 
     pub(crate) async fn ready(&self, c: &Command) -> Answer {
         let client = self.client(c)?;
-        let ready = client.ready();
-        match c.duration("timeout")? {
-            None => ready.await?,
-            Some(limit) => match tokio::time::timeout(limit, ready).await {
-                Ok(result) => result?,
-                Err(_) => match client.status().error {
-                    Some(e) => return Err(e.into()),
-                    None => return Err(Failure::Cancelled),
-                },
+        match c.bounded(client.ready()).await? {
+            Some(result) => result?,
+            None => match client.status().error {
+                Some(e) => return Err(e.into()),
+                None => return Err(Failure::Cancelled),
             },
         }
         Ok(Value::Null)
@@ -77,20 +73,17 @@ impl Testee {
 
     pub(crate) fn status(&self, c: &Command) -> Answer {
         let s = self.client(c)?.status();
-        let mut answer = json!({
-            "server": s.server,
+        Ok(json!({
             "registrations": s.registrations,
             "subscriptions": s.subscriptions,
             "about": {
+                "server": s.server,
                 "cluster": s.cluster_id,
                 "epoch": s.written.epoch.to_string(),
                 "revision": s.written.revision.to_string(),
+                "error": s.error.as_ref().map(say::error),
             },
-        });
-        if let Some(e) = &s.error {
-            answer["error"] = say::error(e);
-        }
-        Ok(answer)
+        }))
     }
 
     /// All under `about`: counts depend on timing. Scenarios name those that do not.

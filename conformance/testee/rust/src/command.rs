@@ -73,6 +73,14 @@ impl Command {
         self.with.get(option).map(|text| duration(text)).transpose()
     }
 
+    /// Waits for the end of a call, as long as option `timeout` says; `None` if that is too short.
+    pub(crate) async fn bounded<F: Future>(&self, call: F) -> Result<Option<F::Output>, Failure> {
+        match self.duration("timeout")? {
+            None => Ok(Some(call.await)),
+            Some(limit) => Ok(tokio::time::timeout(limit, call).await.ok()),
+        }
+    }
+
     /// The error of a name that nothing has.
     pub(crate) fn missing(&self, what: &str) -> Failure {
         format!(

@@ -8,18 +8,20 @@ use crate::say;
 use crate::testee::Testee;
 
 impl Testee {
-    /// `explain NAME`.
+    /// `explain NAME`. It is a look at a moment, so that nearly all of it is under `about`.
     pub(crate) fn explain(&self, c: &Command) -> Answer {
         let e = self.wire(c)?.explain_pick();
         let instances: Vec<_> = e.instances.iter().map(|i| told(&e.service, i)).collect();
         Ok(json!({
             "service": e.service,
-            "panicking": e.panicking,
-            "healthy": e.healthy,
-            "total": e.total,
-            "error": e.error.as_ref().map(say::error),
             "instances": instances,
-            "about": { "text": e.to_string() },
+            "about": {
+                "panicking": e.panicking,
+                "healthy": e.healthy,
+                "total": e.total,
+                "error": e.error.as_ref().map(say::error),
+                "text": e.to_string(),
+            },
         }))
     }
 }
@@ -27,17 +29,19 @@ impl Testee {
 fn told(service: &str, i: &InstanceExplanation) -> Value {
     json!({
         "key": format!("{service}/{}", i.id),
-        "address": i.address,
-        "step": i.step,
-        "weight": i.weight.to_string(),
-        "state": i.state.map(|phase| match phase {
-            Phase::Idle => "IDLE",
-            Phase::Connecting => "CONNECTING",
-            Phase::Ready => "READY",
-            Phase::Backoff => "BACKOFF",
-        }),
-        "in_flight": i.in_flight.to_string(),
-        "failed": !i.failure.is_empty(),
-        "about": { "failure": i.failure },
+        "about": {
+            "address": i.address,
+            "step": i.step,
+            "weight": i.weight.to_string(),
+            "state": i.state.map(|phase| match phase {
+                Phase::Idle => "IDLE",
+                Phase::Connecting => "CONNECTING",
+                Phase::Ready => "READY",
+                Phase::Backoff => "BACKOFF",
+            }),
+            "in_flight": i.in_flight.to_string(),
+            "failed": !i.failure.is_empty(),
+            "failure": i.failure,
+        },
     })
 }

@@ -1,7 +1,7 @@
 //! Calling all the time, and counting.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,8 +9,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Wire, Wish};
-use crate::command::{Answer, Command, Failure};
+use crate::command::{Answer, Command, Failure, number};
 use crate::testee::Testee;
+
+/// Bounds how long `loaded` waits for counts.
+const COUNTS_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What came of calls since the counts were taken.
 #[derive(Default)]
@@ -21,6 +24,14 @@ pub(crate) struct Counts {
     last: Value,
 }
 
+impl Counts {
+    /// Whether all backends answered as often as this.
+    fn reach(&self, least: &BTreeMap<&str, u64>) -> bool {
+        let told = |who: &str| self.by.get(who).copied().unwrap_or_default();
+        least.iter().all(|(who, n)| told(who) >= *n)
+    }
+}
+
 /// The task that calls.
 pub(crate) struct Load {
     stop: CancellationToken,
@@ -28,10 +39,6 @@ pub(crate) struct Load {
 }
 
 impl Wire {
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
     /// Calls one by one until it is stopped. A call under way still gets its answer.
     async fn work(self: Arc<Self>, every: Duration, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(every);
@@ -43,11 +50,11 @@ impl Wire {
                 _ = ticks.tick() => {}
             }
             match self.echo(&Wish::default()).await {
-                Ok(who) => self.count(|c| {
+                Ok(who) => self.counts.send_modify(|c| {
                     c.ok += 1;
                     *c.by.entry(who).or_default() += 1;
                 }),
-                Err(status) => self.count(|c| {
+                Err(status) => self.counts.send_modify(|c| {
                     c.failed += 1;
                     c.last = Failure::from(status).fields();
                 }),
@@ -74,22 +81,32 @@ impl Testee {
         if load.is_some() {
             return Err("load: the channel is loaded already".to_owned().into());
         }
-        wire.count(|c| *c = Counts::default());
+        wire.counts.send_replace(Counts::default());
         let stop = CancellationToken::new();
         let task = tokio::spawn(wire.clone().work(every, stop.clone()));
         *load = Some(Load { stop, task });
         Ok(Value::Null)
     }
 
-    /// `loaded NAME [keep=yes]`: ends the load and tells how it went; with `keep=yes` it goes on,
-    /// counting anew.
+    /// `loaded NAME [by.BACKEND=N] [keep=yes]`: ends the load and tells how it went. It waits until
+    /// the backends have answered so many calls since counting began, a while at most. With
+    /// `keep=yes` the load goes on, counting anew.
     pub(crate) async fn loaded(&self, c: &Command) -> Answer {
         let wire = self.wire(c)?;
+        let mut least = BTreeMap::new();
+        for (option, n) in &c.with {
+            if let Some(who) = option.strip_prefix("by.") {
+                least.insert(who, number::<u64>(n)?);
+            }
+        }
+        let mut counts = wire.counts.subscribe();
+        let enough = counts.wait_for(|c| c.reach(&least));
+        // If it does not come to that, the counts tell what is missing.
+        let _ = tokio::time::timeout(COUNTS_TIMEOUT, enough).await;
         if c.with.get("keep").is_none_or(|v| v != "yes") {
             wire.unload().await;
         }
-        let mut taken = Counts::default();
-        wire.count(|c| std::mem::swap(c, &mut taken));
+        let taken = wire.counts.send_replace(Counts::default());
         let by: BTreeMap<_, _> = taken
             .by
             .iter()

@@ -20,13 +20,23 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use testee::Testee;
+use tracing::Level;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
+    // Libraries that log every frame would slow down everything.
+    let levels = Targets::new()
+        .with_default(Level::INFO)
+        .with_target("muster_client", Level::DEBUG);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(levels))
         .init();
     let testee = Arc::new(Testee::default());
     let mut lines = BufReader::new(tokio::io::stdin()).lines();

@@ -182,14 +182,22 @@ impl Testee {
 
     pub(crate) fn registration_now(&self, c: &Command) -> Answer {
         let registration = self.kept(c)?.registration;
-        let mut answer = status(&registration.status());
+        let s = registration.status();
         let keys: Vec<_> = registration
             .keys()
             .iter()
             .map(ToString::to_string)
             .collect();
-        answer["keys"] = keys.join(" ").into();
-        Ok(answer)
+        // The status may change at any time, so that it is not compared unless named.
+        Ok(json!({
+            "keys": keys.join(" "),
+            "about": {
+                "state": s.state.as_str(),
+                "text": s.reason,
+                "incarnation": s.incarnation.to_string(),
+                "error": s.error.as_ref().map(say::error),
+            },
+        }))
     }
 
     /// `set NAME [health=] [why=] [weight=] [lifecycle=] [metadata.KEY=]`.
@@ -213,13 +221,8 @@ impl Testee {
 
     pub(crate) async fn flush(&self, c: &Command) -> Answer {
         let registration = self.kept(c)?.registration;
-        match c.duration("timeout")? {
-            None => registration.flush().await?,
-            Some(limit) => match tokio::time::timeout(limit, registration.flush()).await {
-                Ok(result) => result?,
-                Err(_) => return Err(Failure::Cancelled),
-            },
-        }
+        let flushed = c.bounded(registration.flush()).await?;
+        flushed.ok_or(Failure::Cancelled)??;
         Ok(Value::Null)
     }
 
@@ -243,7 +246,8 @@ impl Testee {
 
     pub(crate) async fn deregister(&self, c: &Command) -> Answer {
         let registration = self.kept(c)?.registration;
-        registration.deregister().await?;
+        let deregistered = c.bounded(registration.deregister()).await?;
+        deregistered.ok_or(Failure::Cancelled)??;
         Ok(Value::Null)
     }
 }

@@ -40,8 +40,6 @@ fn source(source: Source) -> String {
 /// A view with all its instances.
 pub(crate) fn whole(view: &View, service: Option<&ServiceName>) -> Value {
     let mut fields = fields(view, service);
-    fields["freshness"] = view.freshness().as_str().into();
-    fields["source"] = source(view.source()).into();
     fields["instances"] = instances(view.instances());
     fields
 }
