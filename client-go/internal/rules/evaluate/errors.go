@@ -10,7 +10,9 @@ func (classNames) names() []string {
 
 type className = enum[rules.Class, classNames]
 
+// errorsInput is a status; of the table, its reason alone.
 type errorsInput struct {
+	Table  bool   `json:"table"`
 	Code   code   `json:"code"`
 	Domain string `json:"domain"`
 	Reason string `json:"reason"`
@@ -26,5 +28,8 @@ type errorsOutput struct {
 
 var errors = rule(func(in errorsInput) errorsOutput {
 	row := rules.MapError(in.Code.value, in.Domain, in.Reason)
+	if in.Table {
+		row, _ = rules.RowOf(in.Reason)
+	}
 	return errorsOutput{row.Reason, code{row.Code}, className{row.Class}, row.Retryable(), row.NextServer}
 })

@@ -8,6 +8,9 @@ import (
 
 type framesInput struct {
 	Steps []frameStep `json:"steps"`
+	// Explain adds to the results what a user reads of a problem, and to the
+	// entries of views which step brought them.
+	Explain bool `json:"explain"`
 }
 
 // frameStep is a frame, or a new stream (reopen: RESUME or FRESH).
@@ -53,6 +56,7 @@ type frameEntry struct {
 	ModifyRevision uint64 `json:"modify_revision,string"`
 	Tag            uint64 `json:"tag,string"`
 	unconfirmed    bool
+	step           int
 }
 
 type frameRemoval struct {
@@ -71,6 +75,7 @@ type framesOutput struct {
 // applied.
 type frameResult struct {
 	Outcome   string      `json:"outcome"`
+	Problem   string      `json:"problem,omitempty"`
 	Snapshot  bool        `json:"snapshot"`
 	Cause     int32       `json:"cause"`
 	Gone      []frameGone `json:"gone"`
@@ -83,7 +88,8 @@ type frameGone struct {
 	Reason int32  `json:"reason"`
 }
 
-// frameView lists entries as "key@modify_revision", unconfirmed ones by key.
+// frameView lists entries as "key@modify_revision", unconfirmed ones by key; if
+// asked to explain, with " of step N".
 type frameView struct {
 	ViewID      uint64   `json:"view_id,string"`
 	Epoch       uint64   `json:"epoch,string"`
@@ -125,12 +131,22 @@ var framesRule = rule(func(in framesInput) framesOutput {
 	f := rules.NewFrames(frameInstances, frameServices, markEntry)
 	out := framesOutput{make([]frameResult, len(in.Steps))}
 	for i := range in.Steps {
-		out.Steps[i] = frameStepResult(&f, &in.Steps[i])
+		in.Steps[i].Frame.cameWith(i)
+		out.Steps[i] = frameStepResult(&f, &in.Steps[i], in.Explain)
 	}
 	return out
 })
 
-func frameStepResult(f *frames, s *frameStep) frameResult {
+// cameWith notes on entries which step brings them.
+func (f *frame) cameWith(step int) {
+	for _, list := range [][]frameEntry{f.Instances, f.Services} {
+		for i := range list {
+			list[i].step = step
+		}
+	}
+}
+
+func frameStepResult(f *frames, s *frameStep, explain bool) frameResult {
 	r := rules.FrameResult{Outcome: "REOPENED"}
 	_, resumable := f.Known()
 	switch {
@@ -154,8 +170,11 @@ func frameStepResult(f *frames, s *frameStep) frameResult {
 		out.Gone[i] = frameGone{keyText(g.Key), g.Reason}
 	}
 	_, out.Resumable = f.Known()
+	if explain {
+		out.Problem = r.Problem
+	}
 	if r.Outcome == rules.FrameApplied {
-		out.View = viewOf(f)
+		out.View = viewOf(f, explain)
 	}
 	return out
 }
@@ -189,7 +208,7 @@ func pointers(entries []frameEntry) []*frameEntry {
 	return list
 }
 
-func viewOf(f *frames) *frameView {
+func viewOf(f *frames, explain bool) *frameView {
 	set, unconfirmed := f.Set(), []string{}
 	for _, e := range f.Unconfirmed() {
 		if e.unconfirmed {
@@ -202,10 +221,10 @@ func viewOf(f *frames) *frameView {
 		Unconfirmed: unconfirmed, Unverified: f.Unverified(),
 	}
 	for i, e := range set.Instances {
-		v.Instances[i] = entryText(frameInstances, e)
+		v.Instances[i] = entryText(frameInstances, e, explain)
 	}
 	for i, e := range set.Services {
-		v.Services[i] = entryText(frameServices, e)
+		v.Services[i] = entryText(frameServices, e, explain)
 	}
 	return v
 }
@@ -218,6 +237,10 @@ func keyText(k rules.EntryKey) string {
 	return text
 }
 
-func entryText(t *rules.EntryType[*frameEntry], e *frameEntry) string {
-	return keyText(t.Key(e)) + "@" + strconv.FormatUint(e.ModifyRevision, 10)
+func entryText(t *rules.EntryType[*frameEntry], e *frameEntry, explain bool) string {
+	text := keyText(t.Key(e)) + "@" + strconv.FormatUint(e.ModifyRevision, 10)
+	if explain {
+		text += " of step " + strconv.Itoa(e.step)
+	}
+	return text
 }

@@ -1,11 +1,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CodeName, rule};
-use crate::errors::{Class, map_error};
+use crate::codes::OK;
+use crate::errors::{Class, Row, map_error, row_of};
 
+/// A status; of the table, its reason alone.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Input {
+    #[serde(default)]
+    table: bool,
     code: CodeName,
     domain: String,
     reason: String,
@@ -20,9 +24,20 @@ struct Output {
     next_server: bool,
 }
 
+const NO_ROW: Row = Row {
+    reason: "",
+    code: OK,
+    class: Class::No,
+    next_server: false,
+};
+
 pub(super) fn errors(input: &str) -> Result<String, serde_json::Error> {
     rule(input, |i: Input| {
-        let row = map_error(i.code.0, &i.domain, &i.reason);
+        let row = if i.table {
+            row_of(&i.reason).unwrap_or(NO_ROW)
+        } else {
+            map_error(i.code.0, &i.domain, &i.reason)
+        };
         Output {
             reason: row.reason,
             code: CodeName(row.code),

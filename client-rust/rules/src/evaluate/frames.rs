@@ -13,6 +13,10 @@ use crate::frames::{
 #[serde(deny_unknown_fields)]
 struct Input {
     steps: Vec<StepInput>,
+    /// Adds to the results what a user reads of a problem, and to the entries of views which step
+    /// brought them.
+    #[serde(default)]
+    explain: bool,
 }
 
 /// A frame, or a new stream (reopen: RESUME or FRESH).
@@ -66,6 +70,8 @@ struct EntryInput {
     instance_id: String,
     modify_revision: Text<u64>,
     tag: Text<u64>,
+    #[serde(skip)]
+    step: usize,
 }
 
 #[derive(Default, Deserialize)]
@@ -130,6 +136,8 @@ struct Output {
 #[derive(Serialize)]
 struct StepOutput {
     outcome: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    problem: String,
     snapshot: bool,
     cause: i32,
     gone: Vec<Gone>,
@@ -143,7 +151,8 @@ struct Gone {
     reason: i32,
 }
 
-/// Lists entries as "`key@modify_revision`", unconfirmed ones by key.
+/// Lists entries as "`key@modify_revision`", unconfirmed ones by key; if asked to explain, with
+/// " of step N".
 #[derive(Serialize)]
 struct ViewOutput {
     view_id: Text<u64>,
@@ -160,34 +169,64 @@ struct ViewOutput {
 pub(super) fn frames(input: &str) -> Result<String, serde_json::Error> {
     rule(input, |input: Input| {
         let mut frames = Frames::default();
-        let steps = input.steps.into_iter().map(|s| step(&mut frames, s));
+        let steps = input.steps.into_iter().enumerate().map(|(n, mut s)| {
+            s.frame.came_with(n);
+            step(&mut frames, s, input.explain)
+        });
         Output {
             steps: steps.collect(),
         }
     })
 }
 
-fn step(frames: &mut Frames<Arc<Instance>, Arc<Service>>, s: StepInput) -> StepOutput {
+impl FrameInput {
+    /// Notes on entries which step brings them.
+    fn came_with(&mut self, step: usize) {
+        for e in self.instances.iter_mut().chain(&mut self.services) {
+            e.step = step;
+        }
+    }
+}
+
+fn step(
+    frames: &mut Frames<Arc<Instance>, Arc<Service>>,
+    s: StepInput,
+    explain: bool,
+) -> StepOutput {
     let mut applied = Applied::default();
     let mut view = None;
+    let mut problem = String::new();
     let outcome = match act(frames, s) {
         None => "REOPENED",
         Some(Outcome::Staged) => "STAGED",
         Some(Outcome::Applied(a)) => {
             applied = a;
-            view = Some(view_of(frames));
+            view = Some(view_of(frames, explain));
             "APPLIED"
         }
-        Some(Outcome::Gap(_)) => "GAP",
-        Some(Outcome::Violation(_)) => "VIOLATION",
-        Some(Outcome::Mismatch(_)) => "MISMATCH",
+        Some(Outcome::Gap(text)) => {
+            problem = text;
+            "GAP"
+        }
+        Some(Outcome::Violation(text)) => {
+            problem = text;
+            "VIOLATION"
+        }
+        Some(Outcome::Mismatch(text)) => {
+            problem = text;
+            "MISMATCH"
+        }
     };
+    if !explain {
+        problem.clear();
+    }
     let gone = applied.gone.iter().map(|g| Gone {
         key: key_text((&g.key.0, &g.key.1, &g.key.2)),
         reason: g.reason,
     });
     StepOutput {
         outcome,
+        problem,
         snapshot: applied.snapshot.is_some(),
         cause: applied.snapshot.unwrap_or(0),
         gone: gone.collect(),
@@ -255,8 +294,14 @@ fn update(header: Option<FrameHeader>, f: FrameInput) -> Update<Arc<Instance>, A
     }
 }
 
-fn view_of(frames: &Frames<Arc<Instance>, Arc<Service>>) -> ViewOutput {
+fn view_of(frames: &Frames<Arc<Instance>, Arc<Service>>, explain: bool) -> ViewOutput {
     let (set, position) = (frames.set(), frames.position());
+    let step = |e: &EntryInput| match explain {
+        true => format!(" of step {}", e.step),
+        false => String::new(),
+    };
+    let instance = |i: &Arc<Instance>| entry_text(i) + &step(&i.entry);
+    let service = |s: &Arc<Service>| entry_text(s) + &step(&s.0);
     let unconfirmed = frames.unconfirmed().iter().filter(|i| i.unconfirmed);
     ViewOutput {
         view_id: Text(frames.view_id()),
@@ -264,8 +309,8 @@ fn view_of(frames: &Frames<Arc<Instance>, Arc<Service>>) -> ViewOutput {
         revision: Text(position.revision),
         digest: Text(set.digest),
         count: Text(set.count()),
-        instances: set.instances.iter().map(entry_text).collect(),
-        services: set.services.iter().map(entry_text).collect(),
+        instances: set.instances.iter().map(instance).collect(),
+        services: set.services.iter().map(service).collect(),
         unconfirmed: unconfirmed.map(|i| key_text(i.key())).collect(),
         unverified: frames.is_unverified(),
     }
