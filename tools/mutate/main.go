@@ -1,125 +1,114 @@
-// Command mutate changes Go files in one place at a time and tells which
+// Command mutate changes a Go package in one place at a time and tells which
 // changes no test notices:
 //
 //	mutate -dir client-go -test ./internal/rules/evaluate -run TestVectors internal/rules/*.go
 //
-// A mutant reaches the compiler by an overlay, so the files themselves stay as
-// they are. It prints each survivor and, last, the share that was killed. What
-// does not compile is no mutant.
+// All mutants are compiled into one test binary, and a number in the environment
+// says which of them lives: that makes a run of thousands take a minute or two.
+// The files themselves stay as they are. Only those subtests of the first level
+// run that reach the mutant's place, and one that takes many times the steps it
+// takes without is stopped: it counts as killed, as does a panic. A mutant that
+// cannot be chosen while running, such as the length of an array, is compiled by
+// itself; what does not compile is no mutant.
+//
+// The mutants of a place are:
+//
+//   - a comparison becomes its neighbour and its opposite (< becomes <= and >=);
+//   - && becomes ||, + becomes -, * becomes /, << becomes >>, & becomes |, ^
+//     becomes &, % becomes *, and the other way around; += and ++ likewise;
+//   - a condition of an if, a for or a case always holds, or never does;
+//   - a case of a switch over values lacks one of them;
+//   - ! is left out; true becomes false, and false true;
+//   - a number or a character is one more; a text is empty, and an empty one is not;
+//   - an assignment, a call whose results nobody takes, a break or a continue is
+//     left out.
+//
+// It prints each survivor, a table by file, and the share that was killed. With
+// -explained, a survivor that the file lists is no surprise, and one that it
+// lists but that does not survive is. The exit status is 1 if there are
+// surprises, or the score is below -min.
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
 )
 
+// options are what the command line says.
+type options struct {
+	files      []string
+	test, run  string
+	limit      time.Duration
+	every      int
+	parallel   int
+	minimum    int
+	explained  string
+	everything bool
+}
+
 func main() {
+	var o options
 	dir := flag.String("dir", ".", "the module's folder; files are relative to it")
-	pkg := flag.String("test", "./...", "the package whose tests judge")
-	run := flag.String("run", ".", "which of its tests")
-	limit := flag.Duration("limit", time.Minute, "how long a mutant may take; one that takes longer is killed")
-	every := flag.Int("every", 1, "try every so manieth mutant only: a sample, in a fraction of the time")
+	flag.StringVar(&o.test, "test", "./...", "the package whose tests judge")
+	flag.StringVar(&o.run, "run", "", "the name of the test that judges")
+	flag.DurationVar(&o.limit, "limit", time.Minute, "how long a mutant may take at most, whatever its steps")
+	flag.IntVar(&o.every, "every", 1, "try every so manieth mutant only: a sample, in a fraction of the time")
+	flag.IntVar(&o.parallel, "parallel", 1, "how many mutants run at a time")
+	flag.IntVar(&o.minimum, "min", 0, "the lowest score that is a success, in percent")
+	flag.StringVar(&o.explained, "explained", "", "a file that explains survivors, in the form in which they are printed; relative to -dir")
+	flag.BoolVar(&o.everything, "everything", false, "print every mutant and what became of it")
 	flag.Parse()
+	o.files = flag.Args()
 	if err := os.Chdir(*dir); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(2)
 	}
-	j := &judge{pkg: *pkg, run: *run, limit: *limit, every: max(*every, 1)}
-	for _, file := range flag.Args() {
-		if err := j.file(file); err != nil {
-			fmt.Fprintln(os.Stderr, "mutate:", err)
-			os.Exit(2)
-		}
+	report, err := mutate(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+		os.Exit(2)
 	}
-	all := j.killed + j.survived
-	fmt.Printf("%d mutants, %d killed, %d survived, score %d %%\n", all, j.killed, j.survived, 100*j.killed/max(all, 1))
+	if !report.write(os.Stdout, o) {
+		os.Exit(1)
+	}
 }
 
-// judge runs the tests on mutants and counts.
-type judge struct {
-	pkg, run         string
-	limit            time.Duration
-	killed, survived int
-	// every is how many mutants stand for the one that is tried, seen how many there were.
-	every, seen int
-}
-
-func (j *judge) file(path string) error {
-	path, err := filepath.Abs(path)
+// mutate does all but printing.
+func mutate(o options) (*report, error) {
+	explained, err := readExplained(o.explained)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	source, err := os.ReadFile(path) //nolint:gosec // named on the command line
+	p, err := load(o.files, o.test)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	mutants, err := mutantsOf(path, source)
+	mutants := sample(p.mutants(), o.every)
+	s, err := p.schemaOf(mutants)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	folder, err := os.MkdirTemp("", "mutate")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(folder) //nolint:errcheck // a folder of its own
-	for _, m := range mutants {
-		j.seen++
-		if j.seen%j.every != 0 {
-			continue
-		}
-		text := bytes.Join([][]byte{source[:m.from], []byte(m.text), source[m.to:]}, nil)
-		verdict, err := j.try(folder, path, text)
-		if err != nil {
-			return err
-		}
-		switch verdict {
-		case killed:
-			j.killed++
-		case survived:
-			j.survived++
-			fmt.Printf("survived: %s:%d: %q becomes %q\n", filepath.Base(path), m.line, source[m.from:m.to], m.text)
-		}
+	j := &judge{program: p, schema: s, options: o, folder: folder}
+	if err := j.all(mutants); err != nil {
+		return nil, err
 	}
-	return nil
+	return &report{mutants, explained}, nil
 }
 
-type verdict int
-
-const (
-	killed verdict = iota
-	survived
-	noMutant
-)
-
-// try compiles and tests a file's mutant.
-func (j *judge) try(folder, path string, text []byte) (verdict, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), j.limit)
-	defer cancel()
-	changed, overlay, binary := filepath.Join(folder, "mutant.go"), filepath.Join(folder, "overlay.json"), filepath.Join(folder, "test")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
-	if err != nil {
-		return noMutant, err
+// sample keeps every so manieth.
+func sample(all []*mutant, every int) []*mutant {
+	var kept []*mutant
+	for n, m := range all {
+		if (n+1)%max(every, 1) == 0 {
+			kept = append(kept, m)
+		}
 	}
-	if err := os.WriteFile(changed, text, 0o600); err != nil {
-		return noMutant, err
-	}
-	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
-		return noMutant, err
-	}
-	if err := exec.CommandContext(ctx, "go", "test", "-vet=off", "-c", "-overlay", overlay, "-o", binary, j.pkg).Run(); err != nil { //nolint:gosec // named on the command line
-		return noMutant, nil // it does not compile
-	}
-	test := exec.CommandContext(ctx, binary, "-test.run", j.run, "-test.failfast") //nolint:gosec // built above
-	test.Dir = j.pkg
-	if test.Run() != nil {
-		return killed, nil
-	}
-	return survived, nil
+	return kept
 }

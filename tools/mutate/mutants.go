@@ -1,125 +1,115 @@
 package main
 
 import (
+	"bytes"
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"strconv"
+	"path/filepath"
+	"strings"
 )
+
+// fate is what became of a mutant.
+type fate int
+
+const (
+	// untried mutants have no verdict yet.
+	untried fate = iota
+	// killed by a test that failed, panicked or took too long.
+	killed
+	// survived all tests that reach it.
+	survived
+	// unreached by any test; it survived as well.
+	unreached
+	// impossible mutants do not compile.
+	impossible
+)
+
+var fates = [...]string{"untried", "killed", "survived", "survived, not reached", "does not compile"}
 
 // mutant replaces the bytes from..to of a file.
 type mutant struct {
-	from, to, line int
-	text           string
+	number int
+	source *source
+	// owner is the smallest expression or statement that holds the change.
+	owner    ast.Node
+	from, to int
+	text     string
+	// where it is: a line's number and the name of the declaration.
+	line        int
+	declaration string
+	// change changes the tree and returns what undoes it; only of a mutant in a
+	// constant expression, whose value may be used anywhere.
+	change func() (undo func())
+	// alone: it has to be compiled by itself.
+	alone bool
+	fate  fate
 }
 
-// operators and what each becomes.
-var operators = map[token.Token][]token.Token{
-	token.EQL: {token.NEQ}, token.NEQ: {token.EQL},
-	token.LSS: {token.LEQ, token.GEQ}, token.LEQ: {token.LSS, token.GTR},
-	token.GTR: {token.GEQ, token.LEQ}, token.GEQ: {token.GTR, token.LSS},
-	token.LAND: {token.LOR}, token.LOR: {token.LAND},
-	token.ADD: {token.SUB}, token.SUB: {token.ADD}, token.MUL: {token.QUO}, token.QUO: {token.MUL}, token.REM: {token.MUL},
-	token.SHL: {token.SHR}, token.SHR: {token.SHL}, token.AND: {token.OR}, token.OR: {token.AND}, token.XOR: {token.AND},
-	token.ADD_ASSIGN: {token.SUB_ASSIGN}, token.SUB_ASSIGN: {token.ADD_ASSIGN}, token.INC: {token.DEC}, token.DEC: {token.INC},
-}
-
-// mutantsOf lists the changes of one file: operators, conditions that always or
-// never hold, numbers, truth values, and statements that are left out.
-func mutantsOf(path string, source []byte) ([]mutant, error) {
-	files := token.NewFileSet()
-	parsed, err := parser.ParseFile(files, path, source, 0)
-	if err != nil {
-		return nil, err
-	}
-	f := &finder{files: files}
-	ast.Inspect(parsed, f.visit)
-	return f.list, nil
-}
-
-type finder struct {
-	files *token.FileSet
-	list  []mutant
-}
-
-func (f *finder) add(from, to token.Pos, text string) {
-	begin := f.files.Position(from)
-	f.list = append(f.list, mutant{begin.Offset, f.files.Position(to).Offset, begin.Line, text})
-}
-
-func (f *finder) swap(at token.Pos, op token.Token) {
-	for _, other := range operators[op] {
-		f.add(at, at+token.Pos(len(op.String())), other.String())
-	}
-}
-
-func (f *finder) visit(node ast.Node) bool {
-	switch n := node.(type) {
-	case *ast.GenDecl:
-		return n.Tok == token.CONST || n.Tok == token.VAR
-	case *ast.BinaryExpr:
-		f.swap(n.OpPos, n.Op)
-	case *ast.UnaryExpr:
-		if n.Op == token.NOT {
-			f.add(n.OpPos, n.OpPos+1, "")
+// mutants lists the changes of the chosen files, and numbers them from 1.
+func (p *program) mutants() []*mutant {
+	var all []*mutant
+	for _, s := range p.target.sources {
+		if !s.chosen {
+			continue
 		}
-	case *ast.IfStmt:
-		f.condition(n.Cond)
-	case *ast.CaseClause:
-		f.clause(n)
-	case *ast.BasicLit:
-		if n.Kind == token.INT {
-			f.number(n)
+		for _, d := range s.tree.Decls {
+			f := &finder{program: p, source: s}
+			ast.Inspect(d, f.visit)
+			all = append(all, f.list...)
 		}
-	case *ast.Ident:
-		f.truth(n)
-	case *ast.IncDecStmt:
-		f.swap(n.TokPos, n.Tok)
-	case *ast.AssignStmt:
-		f.swap(n.TokPos, n.Tok)
-		if n.Tok == token.ASSIGN {
-			f.add(n.Pos(), n.TokPos+1, repeat("_", len(n.Lhs))+" =")
-		}
-	case *ast.ExprStmt:
-		f.add(n.Pos(), n.End(), "")
 	}
-	return true
-}
-
-func repeat(text string, n int) string {
-	all := text
-	for range n - 1 {
-		all += ", " + text
+	for n, m := range all {
+		m.number = n + 1
 	}
 	return all
 }
 
-// condition makes an if always or never hold, and keeps its operands in use.
-func (f *finder) condition(cond ast.Expr) {
-	f.add(cond.Pos(), cond.Pos(), "true || ")
-	f.add(cond.Pos(), cond.Pos(), "false && ")
+// whole is the file with the change.
+func (m *mutant) whole() []byte {
+	return bytes.Join([][]byte{m.source.text[:m.from], []byte(m.text), m.source.text[m.to:]}, nil)
 }
 
-// clause leaves out a case of a switch over conditions.
-func (f *finder) clause(n *ast.CaseClause) {
-	for _, e := range n.List {
-		if _, ok := e.(*ast.BinaryExpr); ok {
-			f.add(e.Pos(), e.Pos(), "false && ")
+// describe is how mutants are printed and explained.
+func (m *mutant) describe() string {
+	begin := bytes.LastIndexByte(m.source.text[:m.from], '\n') + 1
+	end := m.to + bytes.IndexByte(m.source.text[m.to:], '\n')
+	before := string(m.source.text[begin:end])
+	after := string(m.source.text[begin:m.from]) + m.text + string(m.source.text[m.to:end])
+	return "- `" + filepath.Base(m.source.path) + "` `" + m.declaration + "`: `" + oneLine(before) + "` becomes `" + oneLine(after) + "`"
+}
+
+func oneLine(text string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "`", "'")
+}
+
+// nameOf is a declaration's, of a method with the type's.
+func nameOf(node ast.Node) string {
+	switch n := node.(type) {
+	case *ast.FuncDecl:
+		if n.Recv == nil || len(n.Recv.List) == 0 {
+			return n.Name.Name
 		}
+		return receiver(n.Recv.List[0].Type) + "." + n.Name.Name
+	case *ast.ValueSpec:
+		return n.Names[0].Name
+	default:
+		return ""
 	}
 }
 
-func (f *finder) number(n *ast.BasicLit) {
-	if value, err := strconv.ParseInt(n.Value, 0, 64); err == nil {
-		f.add(n.Pos(), n.End(), strconv.FormatInt(value+1, 10))
+func receiver(e ast.Expr) string {
+	switch t := e.(type) {
+	case *ast.StarExpr:
+		return receiver(t.X)
+	case *ast.IndexExpr:
+		return receiver(t.X)
+	case *ast.IndexListExpr:
+		return receiver(t.X)
+	case *ast.Ident:
+		return t.Name
+	default:
+		return ""
 	}
 }
 
-func (f *finder) truth(n *ast.Ident) {
-	switch n.Name {
-	case "true":
-		f.add(n.Pos(), n.End(), "false")
-	case "false":
-		f.add(n.Pos(), n.End(), "true")
-	}
-}
+func (p *program) offset(pos token.Pos) int { return p.files.Position(pos).Offset }
