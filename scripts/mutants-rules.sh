@@ -27,7 +27,7 @@ rust)
 	export CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
 	cargo test --quiet -p muster-rules --all-features --test vectors
 	mkdir -p out
-	cargo mutants "${args[@]}" --baseline skip --timeout 60 --no-times --cargo-arg=--test=vectors --output out
+	env -u CARGO_TARGET_DIR cargo mutants "${args[@]}" --baseline skip --timeout 60 --no-times --cargo-arg=--test=vectors --output out
 	;;
 *) die "unknown language $language; go or rust" ;;
 esac
