@@ -27,7 +27,7 @@ demo: build ## Run a server and some services that find each other
 
 ##@ Test
 
-.PHONY: test test-go test-rust test-crash test-sim test-e2e conformance differential fuzz
+.PHONY: test test-go test-rust test-crash test-sim test-e2e conformance mutants differential fuzz
 test: ## Run every test and print how many passed and failed
 	@scripts/test.sh
 test-go: ## Run the Go tests with the race detector
@@ -42,6 +42,8 @@ test-e2e: ## Test the built programs as users run them (TestE2E...)
 	@scripts/test.sh e2e
 conformance: ## Play the scenarios in both languages and compare what they show
 	@scripts/test.sh conformance
+mutants: ## Change the Go client's rules one by one and see whether the vectors notice
+	@scripts/test.sh mutants
 differential: ## Compare both clients' rules on random inputs for TIME (60s; TIME=1h)
 	@scripts/test.sh differential
 fuzz: ## Fuzz every target for FUZZTIME each (3s unless told)

@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$ROOT" || exit 1
 
 suites=("$@")
-[[ $# -gt 0 ]] || suites=(go rust crash sim e2e conformance differential fuzz)
+[[ $# -gt 0 ]] || suites=(go rust crash sim e2e conformance mutants differential fuzz)
 
 "$ROOT/scripts/tools.sh" tally || { echo "the counting tool does not build: see above"; echo "0 passed, 1 failed"; exit 1; }
 
