@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -22,6 +23,8 @@ func Service(name string) *grpc.ServiceDesc {
 			select {
 			case <-time.After(delay):
 			case <-ctx.Done():
+				// No answer: it could overtake the deadline of who asked.
+				return nil, status.FromContextError(ctx.Err()).Err()
 			}
 		}
 		return wrapperspb.String(name), nil
