@@ -2,6 +2,7 @@ package muster
 
 import (
 	"context"
+	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -61,6 +62,11 @@ func (h callHeaders) unary(ctx context.Context, method string, req, reply any, c
 			return failed
 		}
 		err := invoke(prepared, method, req, reply, cc, opts...)
+		if err == io.EOF { //nolint:errorlint // grpc-go does not wrap it
+			// It forgets the status of a call that was refused twice, the second time
+			// before its request was written.
+			err = status.Error(codes.Unavailable, "the call was refused")
+		}
 		if status.Code(err) != codes.Unauthenticated || !h.tokens.reject(token) || repeated {
 			return err
 		}

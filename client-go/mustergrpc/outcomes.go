@@ -20,13 +20,17 @@ func (b *viewBalancer) ended(s *slot, c *rpc, lasted time.Duration, info balance
 	if !info.BytesSent && !info.BytesReceived && info.Err == nil {
 		return // it was never sent: the connection was lost first
 	}
-	if info.Err == nil && !info.BytesReceived {
-		// No call ends well without an answer: grpc tells so of a stream that was
-		// refused before its message was sent.
+	// No call ends well without an answer: grpc tells so of a stream that was
+	// refused before its message was sent.
+	unanswered := info.Err == nil && !info.BytesReceived
+	if unanswered {
 		info.Err = errUnprocessed
 	}
-	if info.Err != nil && !info.BytesReceived && c != &anyRPC {
-		c.refused.Store(s) // if grpc tries again, then because nothing was processed
+	if c != &anyRPC {
+		c.unanswered.Store(unanswered)
+		if info.Err != nil && !info.BytesReceived {
+			c.refused.Store(s) // if grpc tries again, then because nothing was processed
+		}
 	}
 	code := status.Code(info.Err)
 	b.observe(muster.RPCFinished{

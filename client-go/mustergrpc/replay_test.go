@@ -1,9 +1,15 @@
 package mustergrpc
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
@@ -56,6 +62,50 @@ func TestTwoRefusalsAreEnough(t *testing.T) {
 		}
 		if a, b := one.requests.Load(), two.requests.Load(); a != 1 || b != 1 {
 			t.Errorf("asked %d and %d times, want each once", a, b)
+		}
+	})
+}
+
+// secondIsSlow lets a second pass between the headers and the message of the
+// second attempt, so that its refusal comes before the message is written.
+type secondIsSlow struct{ attempts atomic.Int64 }
+
+func (*secondIsSlow) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+func (*secondIsSlow) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
+	return ctx
+}
+func (*secondIsSlow) HandleConn(context.Context, stats.ConnStats) {}
+
+func (s *secondIsSlow) HandleRPC(_ context.Context, event stats.RPCStats) {
+	if _, is := event.(*stats.OutHeader); is && s.attempts.Add(1) == 2 {
+		time.Sleep(time.Second)
+	}
+}
+
+func TestRefusalBeforeTheRequestIsWrittenIsUnavailable(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		refuser := w.fleet.startRefuser(t, "10.0.0.1:80")
+		w.put("pay-1", "10.0.0.1:80")
+		slow := &secondIsSlow{}
+		conn := w.conn(t, grpc.WithStatsHandler(slow))
+		settle()
+		c := healthpb.NewHealthClient(conn)
+		if _, err := call(t, c); status.Code(err) != codes.Unavailable {
+			t.Errorf("unary: error %v", err)
+		}
+		slow.attempts.Store(0)
+		stream, err := c.Watch(t.Context(), &healthpb.HealthCheckRequest{})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if status.Code(err) != codes.Unavailable {
+			t.Errorf("stream: error %v", err)
+		}
+		if n := refuser.requests.Load(); n != 4 {
+			t.Errorf("asked %d times, want each call twice", n)
+		}
+		if n := ExplainPick(conn).Instances[0].InFlight; n != 0 {
+			t.Errorf("%d calls in flight, want none", n)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package mustergrpc
 
 import (
 	"context"
+	"io"
 	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
@@ -40,6 +41,9 @@ type rpc struct {
 	waits bool
 	// refused is where the last attempt went that was not processed.
 	refused atomic.Pointer[slot]
+	// unanswered: the last attempt ended without an answer, and grpc knows no
+	// error.
+	unanswered atomic.Bool
 }
 
 // anyRPC is for contexts that did not come through the interceptors.
@@ -52,7 +56,7 @@ func rpcOf(ctx context.Context) *rpc {
 	return &anyRPC
 }
 
-func withRPC(ctx context.Context, options []grpc.CallOption) context.Context {
+func newRPC(ctx context.Context, options []grpc.CallOption) *rpc {
 	c := &rpc{}
 	c.hash, c.hashed = ctx.Value(hashKey{}).(uint64)
 	c.instance, _ = ctx.Value(instanceKey{}).(string)
@@ -61,13 +65,38 @@ func withRPC(ctx context.Context, options []grpc.CallOption) context.Context {
 			c.waits = !f.FailFast
 		}
 	}
-	return context.WithValue(ctx, rpcKey{}, c)
+	return c
 }
 
 func unaryRPC(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
-	return invoke(withRPC(ctx, options), method, req, reply, cc, options...)
+	c := newRPC(ctx, options)
+	return c.status(invoke(context.WithValue(ctx, rpcKey{}, c), method, req, reply, cc, options...))
 }
 
 func streamRPC(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
-	return open(withRPC(ctx, options), desc, cc, method, options...)
+	c := newRPC(ctx, options)
+	stream, err := open(context.WithValue(ctx, rpcKey{}, c), desc, cc, method, options...)
+	if err != nil {
+		return nil, err
+	}
+	return rpcStream{stream, c}, nil
+}
+
+// rpcStream is a stream that was opened by streamRPC.
+type rpcStream struct {
+	grpc.ClientStream
+	rpc *rpc
+}
+
+// RecvMsg implements grpc.ClientStream.
+func (s rpcStream) RecvMsg(m any) error { return s.rpc.status(s.ClientStream.RecvMsg(m)) }
+
+// status is the true end of an RPC. grpc-go forgets that of one which was refused
+// twice, the second time before its request was written, and says io.EOF, which
+// of a stream means that it ended well.
+func (c *rpc) status(err error) error {
+	if err == io.EOF && c.unanswered.Load() { //nolint:errorlint // grpc-go does not wrap it
+		return errUnprocessed
+	}
+	return err
 }
