@@ -13,7 +13,10 @@ type InterfaceAddress struct {
 	Interface, Address string
 }
 
-const advertiseVariable = "MUSTER_ADVERTISE"
+const (
+	advertiseVariable = "MUSTER_ADVERTISE"
+	podIP             = "POD_IP"
+)
 
 // Advertise is the host:port by which others reach a listener at an IP address
 // and port: that address itself if it is not unspecified, else what the

@@ -25,9 +25,6 @@ type Settings struct {
 	CacheDir string
 	// Region and Zone are where this process runs (MUSTER_REGION, MUSTER_ZONE).
 	Region, Zone string
-	// Advertise is the address or the interface under which others reach this
-	// process (MUSTER_ADVERTISE); empty for none.
-	Advertise string
 	// Overrides replace services (MUSTER_OVERRIDE).
 	Overrides []Override
 	// Unknown are the variables that begin with MUSTER_ and mean nothing,
@@ -42,15 +39,14 @@ type Variable struct {
 
 const (
 	variablePrefix = "MUSTER_"
-	podIP          = "POD_IP"
 	shortestTTLMs  = 1_000
 	longestTTLMs   = 3_600_000
 	longestClient  = 128
 )
 
 // ParseEnvironment reads the variables that concern a client; of one that
-// occurs twice the last counts. POD_IP stands in for MUSTER_ADVERTISE. The error
-// names the variable, its value and what is allowed.
+// occurs twice the last counts. The error names the variable, its value and what
+// is allowed.
 func ParseEnvironment(variables []Variable) (Settings, error) {
 	var s Settings
 	values := make(map[string]string, len(variables))
@@ -58,16 +54,13 @@ func ParseEnvironment(variables []Variable) (Settings, error) {
 		values[v.Name] = v.Value
 	}
 	for name, value := range values {
-		if known := settingOf(&s, name) != nil || slices.Contains(parsedVariables, name); !known && strings.HasPrefix(name, variablePrefix) && value != "" {
+		if known := settingOf(&s, name) != nil || slices.Contains(otherVariables, name); !known && strings.HasPrefix(name, variablePrefix) && value != "" {
 			s.Unknown = append(s.Unknown, name)
 		}
 	}
 	slices.Sort(s.Unknown)
 	for _, name := range plainVariables {
 		*settingOf(&s, name) = values[name]
-	}
-	if s.Advertise == "" {
-		s.Advertise = values[podIP]
 	}
 	for _, parse := range []func(*Settings, map[string]string) error{parseServers, parseTTL, parseOverrideVariable, checkSettings} {
 		if err := parse(&s, values); err != nil {
@@ -77,13 +70,14 @@ func ParseEnvironment(variables []Variable) (Settings, error) {
 	return s, nil
 }
 
-// plainVariables are taken as they are, parsedVariables are not.
+// plainVariables are taken as they are, otherVariables are not: they are parsed,
+// or another rule reads them (Advertise).
 var (
 	plainVariables = []string{
 		"MUSTER_NAME", "MUSTER_TLS_CA", "MUSTER_TLS_CERT", "MUSTER_TLS_KEY", "MUSTER_TLS_SERVER_NAME",
-		"MUSTER_TOKEN_FILE", "MUSTER_CACHE_DIR", "MUSTER_REGION", "MUSTER_ZONE", "MUSTER_ADVERTISE",
+		"MUSTER_TOKEN_FILE", "MUSTER_CACHE_DIR", "MUSTER_REGION", "MUSTER_ZONE",
 	}
-	parsedVariables = []string{"MUSTER_SERVERS", "MUSTER_TTL", "MUSTER_OVERRIDE"}
+	otherVariables = []string{"MUSTER_SERVERS", "MUSTER_TTL", "MUSTER_OVERRIDE", advertiseVariable}
 )
 
 // settingOf is the field of a variable that is taken as it is; nil for others.
@@ -107,8 +101,6 @@ func settingOf(s *Settings, variable string) *string {
 		return &s.Region
 	case "MUSTER_ZONE":
 		return &s.Zone
-	case "MUSTER_ADVERTISE":
-		return &s.Advertise
 	default:
 		return nil
 	}

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use crate::address::{AddressKind, kind_of_address};
-use crate::environment::{POD_IP, refuse};
+use crate::environment::refuse;
 use crate::quote::quote;
 
-const ADVERTISE_VARIABLE: &str = "MUSTER_ADVERTISE";
+pub(crate) const ADVERTISE_VARIABLE: &str = "MUSTER_ADVERTISE";
+const POD_IP: &str = "POD_IP";
 
 /// The `host:port` by which others reach a listener at an IP address and port: that address itself
 /// if it is not unspecified, else what the variable `MUSTER_ADVERTISE` says (an IP address, the name

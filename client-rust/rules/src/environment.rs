@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::advertise::ADVERTISE_VARIABLE;
 use crate::name::LONGEST_NAME;
 use crate::overrides::{Override, parse_overrides};
 use crate::quote::quote;
@@ -34,8 +35,6 @@ pub struct Settings {
     pub region: String,
     /// The zone in which this process runs (`MUSTER_ZONE`).
     pub zone: String,
-    /// The address or the interface under which others reach this process (`MUSTER_ADVERTISE`).
-    pub advertise: String,
     /// Services that are replaced (`MUSTER_OVERRIDE`).
     pub overrides: Vec<Override>,
     /// The variables that begin with `MUSTER_` and mean nothing, sorted: most likely misspelt.
@@ -43,15 +42,19 @@ pub struct Settings {
 }
 
 const VARIABLE_PREFIX: &str = "MUSTER_";
-pub(crate) const POD_IP: &str = "POD_IP";
 const TTL_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
 const LONGEST_CLIENT: usize = 128;
-/// The variables that are not taken as they are.
-const PARSED_VARIABLES: [&str; 3] = ["MUSTER_SERVERS", "MUSTER_TTL", "MUSTER_OVERRIDE"];
+/// The variables that are not taken as they are: they are parsed, or another rule reads them
+/// (`advertise`).
+const OTHER_VARIABLES: [&str; 4] = [
+    "MUSTER_SERVERS",
+    "MUSTER_TTL",
+    "MUSTER_OVERRIDE",
+    ADVERTISE_VARIABLE,
+];
 
 impl Settings {
     /// Reads the variables that concern a client; of one that occurs twice the last counts.
-    /// `POD_IP` stands in for `MUSTER_ADVERTISE`.
     ///
     /// # Errors
     ///
@@ -64,7 +67,7 @@ impl Settings {
         for (name, value) in &values {
             if let Some(setting) = s.setting(name) {
                 (*value).clone_into(setting);
-            } else if !PARSED_VARIABLES.contains(name)
+            } else if !OTHER_VARIABLES.contains(name)
                 && name.starts_with(VARIABLE_PREFIX)
                 && !value.is_empty()
             {
@@ -72,9 +75,6 @@ impl Settings {
             }
         }
         let value = |name| values.get(name).copied().unwrap_or_default();
-        if s.advertise.is_empty() {
-            value(POD_IP).clone_into(&mut s.advertise);
-        }
         s.servers = servers(value("MUSTER_SERVERS"))?;
         s.ttl_ms = ttl(value("MUSTER_TTL"))?;
         let overrides = value("MUSTER_OVERRIDE");
@@ -96,7 +96,6 @@ impl Settings {
             "MUSTER_CACHE_DIR" => Some(&mut self.cache_dir),
             "MUSTER_REGION" => Some(&mut self.region),
             "MUSTER_ZONE" => Some(&mut self.zone),
-            "MUSTER_ADVERTISE" => Some(&mut self.advertise),
             _ => None,
         }
     }

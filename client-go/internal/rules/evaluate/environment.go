@@ -22,7 +22,6 @@ type environmentOutput struct {
 	CacheDir      string           `json:"cache_dir"`
 	Region        string           `json:"region"`
 	Zone          string           `json:"zone"`
-	Advertise     string           `json:"advertise"`
 	Overrides     []overrideOutput `json:"overrides"`
 	Unknown       []string         `json:"unknown"`
 }
@@ -45,6 +44,6 @@ var environment = rule(func(in environmentInput) environmentOutput {
 	}
 	return environmentOutput{
 		textOf(err), append([]string{}, s.Servers...), s.Name, s.TTLMs, s.TLSCA, s.TLSCert, s.TLSKey, s.TLSServerName,
-		s.TokenFile, s.CacheDir, s.Region, s.Zone, s.Advertise, overrides, append([]string{}, s.Unknown...),
+		s.TokenFile, s.CacheDir, s.Region, s.Zone, overrides, append([]string{}, s.Unknown...),
 	}
 })

@@ -31,7 +31,6 @@ struct Output {
     cache_dir: String,
     region: String,
     zone: String,
-    advertise: String,
     overrides: Vec<OverrideOutput>,
     unknown: Vec<String>,
 }
@@ -74,7 +73,6 @@ pub(super) fn environment(input: &str) -> Result<String, serde_json::Error> {
             cache_dir: s.cache_dir,
             region: s.region,
             zone: s.zone,
-            advertise: s.advertise,
             overrides: s.overrides.into_iter().map(Into::into).collect(),
             unknown: s.unknown,
         }
