@@ -15,10 +15,10 @@ import (
 // address. If it is on all of them (":8080", "0.0.0.0:8080"), it is the
 // environment variable MUSTER_ADVERTISE (an IP address, host:port or the name of
 // an interface), or else POD_IP, or else the first address of the running
-// interfaces by name, IPv4 first and loopback last. Set MUSTER_ADVERTISE on
-// machines with several networks or with bridges for containers. The port is the
-// listener's unless MUSTER_ADVERTISE has one; a link-local address is never
-// taken. docs/client-spec.md section 22 has the rule. The error is
+// interfaces by name, IPv4 first, those of bridges for containers (docker0) after
+// all others, and loopback last. Set MUSTER_ADVERTISE on machines with several
+// networks. The port is the listener's unless MUSTER_ADVERTISE has one; a
+// link-local address is never taken. docs/client-spec.md section 22 has the rule. The error is
 // INVALID_ENDPOINT and names what was wrong.
 func AdvertiseFrom(listener net.Listener) (string, error) {
 	at := listener.Addr().String()

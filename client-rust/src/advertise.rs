@@ -10,9 +10,10 @@ use crate::error::{Error, Reason};
 ///
 /// If it is on all of them (`0.0.0.0:8080`, `[::]:8080`), it is the environment variable
 /// `MUSTER_ADVERTISE` (an IP address, `host:port` or the name of an interface), or else `POD_IP`, or
-/// else the first address of the running interfaces by name, IPv4 first and loopback last. Set
-/// `MUSTER_ADVERTISE` on machines with several networks or with bridges for containers. The port is
-/// the listener's unless `MUSTER_ADVERTISE` has one; a link-local address is never taken.
+/// else the first address of the running interfaces by name, IPv4 first, those of bridges for
+/// containers (`docker0`) after all others, and loopback last. Set `MUSTER_ADVERTISE` on machines
+/// with several networks. The port is the listener's unless `MUSTER_ADVERTISE` has one; a link-local
+/// address is never taken.
 /// `docs/client-spec.md` section 22 has the rule.
 ///
 /// # Errors

@@ -18,6 +18,13 @@ const (
 	podIP             = "POD_IP"
 )
 
+// virtualInterfaces are what names of interfaces begin with that lead to
+// containers and virtual machines on this machine, not to others.
+var virtualInterfaces = []string{
+	"br-", "cali", "cilium", "cni", "docker", "flannel", "kube-", "lxc", "lxdbr", "podman", "vboxnet", "veth", "virbr",
+	"vmnet", "vxlan",
+}
+
 // Advertise is the host:port by which others reach a listener at an IP address
 // and port: that address itself if it is not unspecified, else what the
 // variable MUSTER_ADVERTISE says (an IP address, the name of an interface, or
@@ -76,8 +83,9 @@ func advertiseWanted(wanted, port string, interfaces []InterfaceAddress) (string
 	}
 }
 
-// bestAddress is the first in the order: not loopback before loopback, IPv4
-// before IPv6, by the name of the interface, as given.
+// bestAddress is the first in the order: not loopback before loopback, not
+// virtual before virtual, IPv4 before IPv6, by the name of the interface, as
+// given.
 func bestAddress(interfaces []InterfaceAddress) (netip.Addr, bool) {
 	type candidate struct {
 		ip   netip.Addr
@@ -87,7 +95,7 @@ func bestAddress(interfaces []InterfaceAddress) (netip.Addr, bool) {
 	var all []candidate
 	for _, a := range interfaces {
 		if ip, ok := parseIP(a.Address); ok && canBeDialled(ip) {
-			all = append(all, candidate{ip, rankOf(ip), a.Interface})
+			all = append(all, candidate{ip, rankOf(ip, a.Interface), a.Interface})
 		}
 	}
 	if len(all) == 0 {
@@ -99,15 +107,22 @@ func bestAddress(interfaces []InterfaceAddress) (netip.Addr, bool) {
 	return best.ip, true
 }
 
-func rankOf(ip netip.Addr) int {
+func rankOf(ip netip.Addr, name string) int {
 	rank := 0
 	if ip.IsLoopback() {
+		rank += 4
+	}
+	if isVirtual(name) {
 		rank += 2
 	}
 	if ip.Is6() {
 		rank++
 	}
 	return rank
+}
+
+func isVirtual(name string) bool {
+	return slices.ContainsFunc(virtualInterfaces, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 func canBeDialled(ip netip.Addr) bool {

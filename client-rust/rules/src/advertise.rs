@@ -9,6 +9,13 @@ use crate::quote::quote;
 pub(crate) const ADVERTISE_VARIABLE: &str = "MUSTER_ADVERTISE";
 const POD_IP: &str = "POD_IP";
 
+/// What names of interfaces begin with that lead to containers and virtual machines on this
+/// machine, not to others.
+const VIRTUAL_INTERFACES: [&str; 15] = [
+    "br-", "cali", "cilium", "cni", "docker", "flannel", "kube-", "lxc", "lxdbr", "podman",
+    "vboxnet", "veth", "virbr", "vmnet", "vxlan",
+];
+
 /// The `host:port` by which others reach a listener at an IP address and port: that address itself
 /// if it is not unspecified, else what the variable `MUSTER_ADVERTISE` says (an IP address, the name
 /// of an interface, or `host:port`), else `POD_IP`, else the best address of this machine.
@@ -83,14 +90,20 @@ fn wanted(wanted: &str, port: &str, interfaces: &[(&str, &str)]) -> Result<Strin
     }
 }
 
-/// The first in the order: not loopback before loopback, IPv4 before IPv6, by the name of the
-/// interface, as given.
+/// The first in the order: not loopback before loopback, not virtual before virtual, IPv4 before
+/// IPv6, by the name of the interface, as given.
 fn best_address<'a>(interfaces: impl Iterator<Item = (&'a str, &'a str)>) -> Option<IpAddr> {
     interfaces
         .filter_map(|(name, address)| Some((parse_ip(address)?, name)))
         .filter(|(ip, _)| can_be_dialled(*ip))
-        .min_by_key(|(ip, name)| (ip.is_loopback(), ip.is_ipv6(), *name))
+        .min_by_key(|(ip, name)| (ip.is_loopback(), is_virtual(name), ip.is_ipv6(), *name))
         .map(|(ip, _)| ip)
+}
+
+fn is_virtual(name: &str) -> bool {
+    VIRTUAL_INTERFACES
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 fn dialled(ip: IpAddr, port: &str, refused: impl FnOnce() -> String) -> Result<String, String> {
