@@ -38,6 +38,7 @@ func TestServersThatAreTried(t *testing.T) {
 	}{
 		{"default", nil, nil, "127.0.0.1:7070"},
 		{"environment", []string{"MUSTER_SERVERS=a:1, b:2"}, nil, "a:1 b:2"},
+		{"environment with zones", []string{"MUSTER_SERVERS=a:1@eu-1, b:2,[::1]:3@eu-2"}, nil, "a:1 b:2 [::1]:3"},
 		{"flag", []string{"MUSTER_SERVERS=a:1"}, []string{"--server", "c:3,d:4", "--server", "e:5"}, "c:3 d:4 e:5"},
 	}
 	for _, tt := range tests {
@@ -56,9 +57,11 @@ func TestServersThatAreTried(t *testing.T) {
 }
 
 func TestEnvironmentServersAreChecked(t *testing.T) {
-	exit, shown := runApp(t, &app{environ: []string{"MUSTER_SERVERS=nowhere"}}, "list")
-	if exit != exitUsage || !strings.Contains(shown, `MUSTER_SERVERS: "nowhere" is not host:port`) {
-		t.Errorf("exit code %d:\n%s", exit, shown)
+	for _, wrong := range []string{"nowhere", "a:1@"} {
+		exit, shown := runApp(t, &app{environ: []string{"MUSTER_SERVERS=" + wrong}}, "list")
+		if exit != exitUsage || !strings.Contains(shown, "MUSTER_SERVERS: \""+wrong+"\" is not host:port") {
+			t.Errorf("%s: exit code %d:\n%s", wrong, exit, shown)
+		}
 	}
 }
 

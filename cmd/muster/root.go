@@ -82,8 +82,10 @@ func (a *app) finishFlags(cmd *cobra.Command) error {
 		place, a.servers = envServers, strings.Split(fromEnv, ",")
 	}
 	for i, s := range a.servers {
-		a.servers[i] = strings.TrimSpace(s)
-		if _, port, err := net.SplitHostPort(a.servers[i]); err != nil || port == "" {
+		if a.servers[i] = strings.TrimSpace(s); place == envServers {
+			a.servers[i] = withoutZone(a.servers[i])
+		}
+		if _, port, err := net.SplitHostPort(a.servers[i]); err != nil || port == "" || strings.Contains(port, "@") {
 			return usage("%s: %q is not host:port, such as %s", place, a.servers[i], defaultServer)
 		}
 	}
@@ -94,6 +96,15 @@ func (a *app) finishFlags(cmd *cobra.Command) error {
 		return usage("--timeout: %s is not allowed; give a positive duration, such as 5s", a.timeout)
 	}
 	return nil
+}
+
+// withoutZone is the address of a server that clients may find with its zone in
+// the variable, host:port@zone. Commands try servers in the order of the list.
+func withoutZone(server string) string {
+	if at := strings.LastIndexByte(server, '@'); at >= 0 && at < len(server)-1 {
+		return server[:at]
+	}
+	return server
 }
 
 // outputFormat is the value of --output; it begins as a table.
