@@ -11,7 +11,7 @@
 // drained instance. [WithHashKey] and [WithInstance] choose for one call,
 // [ExplainPick] tells why an instance is not picked. Calls that find no
 // instance fail at once with UNAVAILABLE, a text that says why, and the reason
-// as google.rpc.ErrorInfo. Calls that wait for readiness (grpc.WaitForReady)
+// as google.rpc.ErrorInfo, which [ReasonOf] reads. Calls that wait for readiness (grpc.WaitForReady)
 // wait instead.
 //
 // Importing the package registers its balancer, "muster_v1", which does nothing

@@ -66,8 +66,9 @@ impl Code {
         }
     }
 
-    /// The code of this number; `Unknown` if there is none, or if it is no error's.
-    pub(crate) fn from_number(number: u32) -> Code {
+    /// The code of this number in gRPC; `Unknown` if there is none, or if it is no error's.
+    #[must_use]
+    pub fn from_number(number: u32) -> Code {
         Code::ALL
             .into_iter()
             .find(|code| *code as u32 == number)

@@ -107,6 +107,12 @@ fn details(status: &Status) -> Details {
     found
 }
 
+/// The reason of ours that a status carries.
+#[cfg(feature = "tonic-0_14")]
+pub(crate) fn reason(status: &Status) -> Option<String> {
+    Some(details(status).reason).filter(|reason| !reason.is_empty())
+}
+
 /// The error of a call to `server` that was answered with, or broke with, this status.
 pub(crate) fn error(status: Status, op: &str, subject: &str, server: &str) -> Error {
     if let Some(own) = own(&status) {

@@ -25,7 +25,7 @@
 //! - A request that was certainly not processed is sent once more, to another connection, if all
 //!   of it was there at once (unary and server-streaming calls).
 //! - Calls wait while an endpoint is connecting, and never longer than an attempt may take. They
-//!   fail with a reason in `google.rpc.ErrorInfo`: `NO_VIEW`, `NO_INSTANCES`,
+//!   fail with a reason in `google.rpc.ErrorInfo` ([`reason_of`]): `NO_VIEW`, `NO_INSTANCES`,
 //!   `NO_READY_ENDPOINT`, `CLOSED` or `DEADLINE`. [`WaitForReady`] waits longer.
 //! - `grpc-timeout` bounds the whole call, the body included, and ends it as DEADLINE_EXCEEDED.
 //! - [`Channel::applied`] tells which set of endpoints no request goes beyond any more.
@@ -55,6 +55,7 @@ mod messages;
 mod owner;
 mod planning;
 mod quota;
+mod reason;
 mod report;
 mod request;
 mod response;
@@ -76,6 +77,7 @@ pub use discover::{Discover, Discovered, discover};
 pub use endpoint::{Absence, Endpoint, EndpointKey, EndpointSet, Protocol};
 pub use explain::{InstanceExplanation, PickExplanation};
 pub use muster_rules::connection::Phase;
+pub use reason::reason_of;
 pub use response::ResponseBody;
 #[cfg(feature = "tonic-0_14-serve")]
 pub use serve::serve;

@@ -6,10 +6,10 @@ import (
 	"fmt"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
 
 	muster "github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/mustergrpc"
 )
 
 // say writes one line. Whether somebody reads it is none of the testee's
@@ -56,13 +56,7 @@ func errorFields(err error) answer {
 		}
 	}
 	if s, is := status.FromError(err); is {
-		reason := ""
-		for _, d := range s.Details() {
-			if info, is := d.(*errdetails.ErrorInfo); is {
-				reason = info.GetReason()
-			}
-		}
-		return answer{"reason": reason, "code": code.Code(s.Code()).String(), "about": answer{"text": s.Message()}}
+		return answer{"reason": string(mustergrpc.ReasonOf(err)), "code": code.Code(s.Code()).String(), "about": answer{"text": s.Message()}}
 	}
 	if errors.Is(err, context.Canceled) {
 		return answer{"reason": "CANCELLED", "code": "CANCELLED", "about": answer{"text": err.Error()}}

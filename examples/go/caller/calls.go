@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	muster "github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/mustergrpc"
 	greeterv1 "github.com/muster-registry/muster/examples/go/gen/greeter/v1"
 	"github.com/muster-registry/muster/examples/go/internal/jsonl"
 )
@@ -100,18 +100,12 @@ func greet(ctx context.Context, greeter greeterv1.GreeterServiceClient, c config
 // tellFailed writes why a call failed.
 func tellFailed(err error) {
 	st := status.Convert(err)
-	var reason string
-	for _, detail := range st.Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			reason = info.GetReason()
-		}
-	}
 	jsonl.Write(struct {
 		jsonl.Header
 		Code    string `json:"code"`
 		Reason  string `json:"reason"`
 		Message string `json:"message"`
-	}{jsonl.Now("failed"), code.Code(st.Code()).String(), reason, st.Message()})
+	}{jsonl.Now("failed"), code.Code(st.Code()).String(), string(mustergrpc.ReasonOf(err)), st.Message()})
 }
 
 // sums writes the counts at every interval and once at the end.

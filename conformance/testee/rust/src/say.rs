@@ -1,12 +1,11 @@
 //! What is printed: answers, events, and the fields of errors.
 
-use std::collections::HashMap;
 use std::io::Write;
 
-use muster_client::{Error, Reason};
-use prost::Message;
+use muster_client::tonic_0_14::reason_of;
+use muster_client::{Code, Error, Reason};
 use serde_json::{Value, json};
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::command::{Answer, Failure, millis};
 
@@ -70,68 +69,8 @@ pub(crate) fn error(e: &Error) -> Value {
 fn status(s: &Status) -> Value {
     // The channel gives a reason for a deadline that passed; in Go it is gRPC's own error.
     let reason = match s.code() {
-        Code::DeadlineExceeded => String::new(),
-        _ => reason(s),
+        tonic::Code::DeadlineExceeded => "",
+        _ => reason_of(s).map_or("", Reason::as_str),
     };
-    json!({ "reason": reason, "code": code(s.code()), "about": { "text": s.message() } })
-}
-
-/// `google.rpc.Status`, as far as it is read here.
-#[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Detail>,
-}
-
-/// `google.protobuf.Any`.
-#[derive(Clone, PartialEq, Message)]
-struct Detail {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
-/// `google.rpc.ErrorInfo`.
-#[derive(Clone, PartialEq, Message)]
-struct ErrorInfo {
-    #[prost(string, tag = "1")]
-    reason: String,
-    #[prost(string, tag = "2")]
-    domain: String,
-    #[prost(map = "string, string", tag = "3")]
-    metadata: HashMap<String, String>,
-}
-
-/// The reason that a status carries; empty if it carries none.
-fn reason(status: &Status) -> String {
-    let details = RpcStatus::decode(status.details()).map_or_else(|_| Vec::new(), |s| s.details);
-    details
-        .iter()
-        .filter(|d| d.type_url.ends_with("/google.rpc.ErrorInfo"))
-        .find_map(|d| ErrorInfo::decode(d.value.as_slice()).ok())
-        .map_or_else(String::new, |info| info.reason)
-}
-
-/// The code as the specification of gRPC writes it.
-fn code(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
+    json!({ "reason": reason, "code": Code::from_number(s.code() as u32).as_str(), "about": { "text": s.message() } })
 }

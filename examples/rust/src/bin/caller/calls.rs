@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use muster_client::{Source, Subscription, tonic_0_14::Channel};
+use muster_client::tonic_0_14::{Channel, reason_of};
+use muster_client::{Code, Reason, Source, Subscription};
 use muster_examples::greeter::greeter_service_client::GreeterServiceClient;
 use muster_examples::greeter::{GreetManyRequest, GreetRequest};
 use muster_examples::jsonl;
@@ -14,7 +15,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use tonic::{Request, Status};
 
 use crate::BoxError;
-use crate::reason;
 use crate::signals::Shutdown;
 
 /// Counts of calls between two sums.
@@ -108,8 +108,8 @@ fn tell_failed(status: &Status) {
     jsonl::write(
         "failed",
         &json!({
-            "code": reason::code(status.code()),
-            "reason": reason::of(status),
+            "code": Code::from_number(status.code() as u32).as_str(),
+            "reason": reason_of(status).map_or("", Reason::as_str),
             "message": status.message(),
         }),
     );

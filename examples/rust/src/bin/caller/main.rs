@@ -3,7 +3,6 @@
 //! changes in its view.
 
 mod calls;
-mod reason;
 mod signals;
 mod view;
 
