@@ -14,6 +14,7 @@ go-modules     | let each go.mod require and replace what it needs  | check_go_m
 rustfmt        | make fmt                                           | check_rustfmt
 clippy         | mend the code, or allow with a reason              | check_clippy
 crate-features | mend the code behind the feature                   | check_crate_features
+msrv           | do without what is newer, or raise rust-version in Cargo.toml and README | check_msrv
 rustdoc        | mend the comments                                  | check_rustdoc
 buf-format     | make fmt                                           | check_buf_format
 buf-lint       | mend the .proto files                              | check_buf_lint

@@ -60,6 +60,18 @@ check_crate_features() {
 	done
 }
 
+# The libraries build with the oldest compiler that Cargo.toml promises. It is installed if it is
+# missing, and what it builds is kept apart from what the toolchain of the project builds.
+check_msrv() {
+	need rustup "to install the oldest supported compiler"
+	local oldest
+	oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1.0/p' Cargo.toml)
+	rustup run "$oldest" rustc --version >/dev/null 2>&1 || rustup toolchain install "$oldest" --profile minimal --no-self-update
+	CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/msrv CARGO_INCREMENTAL=0 RUSTUP_TOOLCHAIN=$oldest \
+		cargo check --quiet --locked --all-features \
+		--package muster-proto --package muster-rules --package muster-client --package muster-client-otel
+}
+
 crate_features() {
 	awk '/^\[/ { on = ($0 == "[features]") } on && /^"?[a-z0-9_-]+"? *=/ { gsub(/"/, "", $1); if ($1 != "default") print $1 }' "$1"
 }
