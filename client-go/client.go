@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // Client is a connection to a registry, and the owner of everything that was
@@ -65,14 +65,14 @@ func New(servers []string, options ...Option) (*Client, error) {
 	c.watcher = newWatcher(c)
 	c.answers = newAnswers()
 	c.budget = newRetryBudget()
-	if err := c.openCache(); err != nil {
-		return nil, err
-	}
 	fixed, refused := newFixedServices(&c.config)
 	if refused != nil {
 		return nil, refused
 	}
 	c.fixed = fixed
+	if err := c.openCache(); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -83,7 +83,7 @@ func (c *Client) openCache() error {
 	}
 	files, err := c.config.openCache(c.config.CacheDir)
 	if err != nil {
-		e := optionError("CacheDir", strconv.Quote(c.config.CacheDir),
+		e := optionError("CacheDir", rules.Quote(c.config.CacheDir),
 			fmt.Sprintf("it cannot be written to (%v); name a directory that this process may write", fileCause(err)))
 		e.cause = err
 		return e

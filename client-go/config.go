@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -75,6 +74,11 @@ type Config struct {
 	// Override are instances that replace those of the registry: for their
 	// services the registry is never asked. For development; default none.
 	Override []InstanceSpec
+	// GracePeriod is what this process has between being told to stop and being
+	// killed: Serve of package mustergrpc divides it among the steps of the end,
+	// by section 23 of docs/client-spec.md. 3 s to 24 h, default 30 s, which is
+	// that of Kubernetes; whole milliseconds.
+	GracePeriod time.Duration
 	// Logger for what operators should know; default silent. Leases appear in
 	// it by their first four characters.
 	Logger *slog.Logger
@@ -130,6 +134,11 @@ func WithOverride(instances ...InstanceSpec) Option {
 	return func(c *Config) { c.Override = instances }
 }
 
+// WithGracePeriod sets Config.GracePeriod.
+func WithGracePeriod(period time.Duration) Option {
+	return func(c *Config) { c.GracePeriod = period }
+}
+
 // WithLogger sets Config.Logger.
 func WithLogger(logger *slog.Logger) Option { return func(c *Config) { c.Logger = logger } }
 
@@ -141,11 +150,12 @@ func WithDial(dial func(ctx context.Context, address string) (net.Conn, error)) 
 // newConfig applies options to the defaults and validates the result.
 func newConfig(servers []string, options []Option) (Config, error) {
 	c := Config{
-		Servers:  append([]string(nil), servers...),
-		TTL:      15 * time.Second,
-		FreshFor: 30 * time.Second,
-		StaleFor: 10 * time.Minute,
-		Logger:   slog.New(slog.DiscardHandler),
+		Servers:     append([]string(nil), servers...),
+		TTL:         15 * time.Second,
+		FreshFor:    30 * time.Second,
+		StaleFor:    10 * time.Minute,
+		GracePeriod: 30 * time.Second,
+		Logger:      slog.New(slog.DiscardHandler),
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		},
@@ -181,17 +191,19 @@ func (c *Config) validate() *Error {
 	}
 	switch {
 	case len(c.Name) > 128 || strings.ContainsFunc(c.Name, notPrintable):
-		return optionError("Name", c.Name, "use at most 128 printable ASCII characters")
+		return optionError("Name", rules.Quote(c.Name), "use at most 128 printable ASCII characters")
 	case len(c.Region) > maxNameBytes:
-		return optionError("Region", strconv.Quote(c.Region), "use at most 63 bytes")
+		return optionError("Region", rules.Quote(c.Region), "use at most 63 bytes")
 	case len(c.Zone) > maxNameBytes:
-		return optionError("Zone", strconv.Quote(c.Zone), "use at most 63 bytes")
+		return optionError("Zone", rules.Quote(c.Zone), "use at most 63 bytes")
 	case c.TTL < time.Second || c.TTL > time.Hour || c.TTL%time.Millisecond != 0:
 		return optionError("TTL", exactly(c.TTL), "use 1s to 1h in whole milliseconds")
-	case c.FreshFor <= 0 || c.StaleFor <= c.FreshFor:
-		return optionError("StaleFor", c.StaleFor, "it must be longer than FreshFor, which must be positive")
+	case c.FreshFor.Milliseconds() <= 0 || c.StaleFor.Milliseconds() <= c.FreshFor.Milliseconds():
+		return optionError("Freshness", exactly(c.FreshFor)+", "+exactly(c.StaleFor), "both must be positive, and the second longer")
+	case c.GracePeriod < rules.ShortestGraceMs*time.Millisecond || c.GracePeriod > rules.LongestGraceMs*time.Millisecond || c.GracePeriod%time.Millisecond != 0:
+		return optionError("GracePeriod", exactly(c.GracePeriod), "use 3s to 24h in whole milliseconds")
 	case (c.cached || c.CacheDir != "") && !filepath.IsAbs(c.CacheDir):
-		return optionError("CacheDir", strconv.Quote(c.CacheDir), "use an absolute path, or leave the option out for no cache")
+		return optionError("CacheDir", rules.Quote(c.CacheDir), "use an absolute path, or leave the option out for no cache")
 	case c.Logger == nil:
 		return optionError("Logger", "nil", "leave the option out for silence")
 	case c.Token != nil && c.TLS == nil:

@@ -11,8 +11,8 @@ import (
 // NewFromEnvironment makes a client by the environment variables of
 // docs/client-spec.md section 10: MUSTER_SERVERS, MUSTER_NAME, MUSTER_TTL,
 // MUSTER_TLS_CA, MUSTER_TLS_CERT, MUSTER_TLS_KEY, MUSTER_TLS_SERVER_NAME,
-// MUSTER_TOKEN_FILE, MUSTER_CACHE_DIR, MUSTER_REGION, MUSTER_ZONE and
-// MUSTER_OVERRIDE. Options go before them. Variables that are set and mean
+// MUSTER_TOKEN_FILE, MUSTER_CACHE_DIR, MUSTER_REGION, MUSTER_ZONE,
+// MUSTER_GRACE_PERIOD and MUSTER_OVERRIDE. Options go before them. Variables that are set and mean
 // nothing are told to the logger. The error is INVALID_ARGUMENT and names the
 // variable.
 func NewFromEnvironment(options ...Option) (*Client, error) {
@@ -37,6 +37,9 @@ func environmentOptions(s rules.Settings) []Option {
 	options := []Option{WithName(s.Name), WithLocality(s.Region, s.Zone)}
 	if s.TTLMs > 0 {
 		options = append(options, WithTTL(time.Duration(s.TTLMs)*time.Millisecond))
+	}
+	if s.GracePeriodMs > 0 {
+		options = append(options, WithGracePeriod(time.Duration(s.GracePeriodMs)*time.Millisecond))
 	}
 	if s.TLSCA+s.TLSCert+s.TLSServerName != "" {
 		options = append(options, WithTLS(TLSConfig{CAFile: s.TLSCA, CertFile: s.TLSCert, KeyFile: s.TLSKey, ServerName: s.TLSServerName}))

@@ -133,6 +133,12 @@ func textField(subject, field, value, allowed string) string {
 	return fmt.Sprintf("%s: %s %q is not allowed: %s", subject, field, value, allowed)
 }
 
+func textNoSpecs() string { return "registration: no instances; pass at least one InstanceSpec" }
+
+func textTwice(key Key) string {
+	return fmt.Sprintf("registration: instance %s occurs twice; give each its own id", key)
+}
+
 func textServerError(op, subject, server, message string) string {
 	what := strings.TrimSpace(op + " " + subject)
 	if server == "" {

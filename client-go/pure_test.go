@@ -123,7 +123,7 @@ func TestNewValidates(t *testing.T) {
 		{"a URL", []string{"http://registry:7070"}, nil, "is no host:port"},
 		{"TTL too short", ok, []Option{WithTTL(time.Second - 1)}, "option TTL: 999.999999ms is not allowed; use 1s to 1h"},
 		{"TTL too long", ok, []Option{WithTTL(time.Hour + time.Millisecond)}, "use 1s to 1h"},
-		{"stale before fresh ends", ok, []Option{WithFreshness(time.Minute, time.Minute)}, "longer than FreshFor"},
+		{"stale before fresh ends", ok, []Option{WithFreshness(time.Minute, time.Minute)}, "the second longer"},
 		{"a name of control characters", ok, []Option{WithName("a\nb")}, "printable"},
 		{"no logger", ok, []Option{WithLogger(nil)}, "leave the option out"},
 		{"no dial", ok, []Option{WithDial(nil)}, "leave the option out"},

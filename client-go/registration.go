@@ -5,8 +5,6 @@ import (
 	"errors"
 	"maps"
 
-	"google.golang.org/grpc/codes"
-
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -80,6 +78,7 @@ type Registration struct{ session *session }
 // and tells by Status how it goes. FENCED and REFUSED are final.
 func (c *Client) Register(ctx context.Context, specs ...InstanceSpec) (*Registration, error) {
 	instances := make([]*musterv1.Instance, 0, len(specs))
+	keys := make([]Key, 0, len(specs))
 	for _, spec := range specs {
 		if spec.Locality == (Locality{}) {
 			spec.Locality = c.Locality()
@@ -89,13 +88,13 @@ func (c *Client) Register(ctx context.Context, specs ...InstanceSpec) (*Registra
 			return nil, err
 		}
 		instances = append(instances, spec.proto())
+		keys = append(keys, spec.Key())
 	}
-	if len(instances) == 0 {
-		return nil, newError(ReasonInvalidArgument, codes.InvalidArgument, "register", "",
-			textField("register", "instances", "none", "pass at least one"))
+	if err := validateKeys(keys); err != nil {
+		return nil, err
 	}
 	if c.config.static {
-		return nil, noRegistryError("register", Key{instances[0].GetNamespace(), instances[0].GetService(), instances[0].GetInstanceId()}.String())
+		return nil, noRegistryError("register", keys[0].String())
 	}
 	s := newSession(c, instances)
 	s.headers = c.config.telemetry.headers(ctx)

@@ -17,6 +17,9 @@ func init() {
 		return normalised(s)
 	}
 	seam.Normalise = func(p *musterv1.Instance) (*musterv1.Instance, error) { return normalised(specFrom(p)) }
+	seam.GracePeriodMs = func(registration any) int64 {
+		return registration.(*Registration).session.client.config.GracePeriod.Milliseconds()
+	}
 	seam.Decode = func(p *musterv1.Instance) any { return instanceFrom(p) }
 }
 

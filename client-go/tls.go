@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"google.golang.org/grpc/credentials"
+
+	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // TLSConfig is TLS to the registry. The zero value trusts the system's
@@ -61,6 +63,9 @@ func newTLSLoader(config TLSConfig, logger *slog.Logger) (*tlsLoader, *Error) {
 		return nil, optionError("TLS", "Custom together with files", "use one of them")
 	case (config.CertFile == "") != (config.KeyFile == ""):
 		return nil, optionError("TLS", "a certificate without its key, or a key alone,", "set CertFile and KeyFile, or neither")
+	}
+	if name := config.ServerName; name != "" && net.ParseIP(name) == nil && rules.KindOfAddress(name+":1") != rules.AddressDialable {
+		return nil, optionError("TLS.ServerName", rules.Quote(name), "use a DNS name or an IP address")
 	}
 	l := &tlsLoader{config: config, logger: logger}
 	if err := l.load(); err != nil {

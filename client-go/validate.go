@@ -72,6 +72,19 @@ func (s InstanceSpec) validate() *Error {
 	return require(len(s.HealthReason) <= maxReasonBytes, object, "health reason", s.HealthReason, "at most 256 bytes")
 }
 
+// validateKeys checks that there are instances, each once.
+func validateKeys(keys []Key) *Error {
+	if len(keys) == 0 {
+		return newError(ReasonInvalidArgument, codes.InvalidArgument, "register", "", textNoSpecs())
+	}
+	for i, key := range keys {
+		if slices.Contains(keys[:i], key) {
+			return newError(ReasonInvalidArgument, codes.InvalidArgument, "register", key.String(), textTwice(key))
+		}
+	}
+	return nil
+}
+
 func (s InstanceSpec) weightText() string {
 	if s.Weight == nil {
 		return ""

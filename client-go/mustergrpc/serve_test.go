@@ -52,13 +52,40 @@ func TestServeRunsTheWholeLife(t *testing.T) {
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
-		if d := time.Since(began); d != gracefulWait {
-			t.Errorf("a call that does not end held Serve for %v, want %v", d, gracefulWait)
+		if d := time.Since(began); d != 20*time.Second {
+			t.Errorf("a call that does not end held Serve for %v, want 20 s", d)
 		}
 		if n := len(w.registry.Instances()); n != 0 || registration.Status().State != muster.Deregistered {
 			t.Errorf("%d instances, state %v afterwards", n, registration.Status().State)
 		}
 	})
+}
+
+func TestServeKeepsToTheGracePeriod(t *testing.T) {
+	// Retries that would come too late are not waited for.
+	for period, most := range map[time.Duration]time.Duration{
+		6 * time.Second:  2 * time.Second, // one for watchers, one for deregistering
+		30 * time.Second: 10 * time.Second,
+		time.Hour:        10 * time.Second,
+	} {
+		inBubble(t, func(t *testing.T, w *world) {
+			listener := bufListener(w.fleet, "10.0.0.1:80")
+			registration, err := w.client.Register(t.Context(), muster.InstanceSpec{
+				Namespace: "shop", Service: "pay", Endpoints: []muster.EndpointSpec{{Address: "10.0.0.1:80"}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.server.Stop()
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			began := time.Now()
+			err = Serve(ctx, healthServer(), listener, registration)
+			if d := time.Since(began); err == nil || d > most || d < most*2/3 {
+				t.Errorf("without a registry, of %v: %v after %v, want an error after %v", period, err, d, most)
+			}
+		}, muster.WithGracePeriod(period))
+	}
 }
 
 func TestServeReturnsTheServersError(t *testing.T) {

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use muster_rules::grace::{LONGEST_GRACE_MS, SHORTEST_GRACE_MS};
+use muster_rules::quote::quote;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
-use crate::backoff;
+use crate::backoff::{self, duration};
 use crate::cache::DiskCache;
 use crate::cache_dir::{CacheDir, CacheFiles};
 use crate::client::Client;
@@ -52,6 +54,9 @@ pub(crate) const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const MAX_MESSAGE: usize = 64 << 20;
 
 const DEFAULT_TTL: Duration = Duration::from_secs(15);
+const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(30);
+const MIN_GRACE_PERIOD: Duration = Duration::from_millis(SHORTEST_GRACE_MS.unsigned_abs());
+const MAX_GRACE_PERIOD: Duration = Duration::from_millis(LONGEST_GRACE_MS.unsigned_abs());
 const MIN_TTL: Duration = Duration::from_secs(1);
 const MAX_TTL: Duration = Duration::from_secs(3_600);
 const NAME_BYTES: usize = 128;
@@ -78,6 +83,12 @@ pub(crate) struct Config {
     pub(crate) name: String,
     /// How long the registry waits for a silent process.
     pub(crate) ttl: Duration,
+    /// What the process has between being told to stop and being killed.
+    #[cfg_attr(
+        not(feature = "tonic-0_14-serve"),
+        allow(dead_code, reason = "for serve alone")
+    )]
+    pub(crate) grace_period: Duration,
     /// What ages of views mean.
     pub(crate) ages: Ages,
     #[cfg(feature = "tls-ring")]
@@ -122,12 +133,6 @@ impl Config {
         let Some(path) = &self.cache_dir else {
             return Ok(None);
         };
-        let value = format!("{:?}", path.display().to_string());
-        let refused = |allowed: &str| messages::option_error("cache_dir", &value, allowed);
-        if !path.is_absolute() {
-            let allowed = "use an absolute path, or leave the option out for no cache";
-            return Err(refused(allowed));
-        }
         match (self.open_cache)(path) {
             Ok(files) => Ok(Some(DiskCache::new(path.clone(), files))),
             Err(e) => {
@@ -135,13 +140,15 @@ impl Config {
                     "it cannot be written to ({}); name a directory that this process may write",
                     file_cause(&e)
                 );
-                Err(refused(&allowed).caused_by(e))
+                let value = quote(path.display().to_string());
+                Err(messages::option_error("cache_dir", &value, &allowed).caused_by(e))
             }
         }
     }
 
-    fn validate(&self) -> Result<(), Error> {
-        if self.servers.is_empty() && !self.fixed.all {
+    /// `alone`: there is no registry; `encrypted`: connections to it will be.
+    fn validate(&self, alone: bool, encrypted: bool) -> Result<(), Error> {
+        if self.servers.is_empty() && !alone {
             return invalid(
                 "",
                 "no registry servers given; pass at least one address, such as 127.0.0.1:7070",
@@ -152,50 +159,65 @@ impl Config {
                 return invalid(s, format!("registry server {problem}"));
             }
         }
-        if self.name.len() > NAME_BYTES || !self.name.chars().all(|c| (' '..='~').contains(&c)) {
-            return Err(messages::option_error(
-                "name",
-                &self.name,
-                "use at most 128 printable ASCII characters",
-            ));
+        self.validate_texts()?;
+        self.validate_times()?;
+        if let Some(path) = &self.cache_dir
+            && !path.is_absolute()
+        {
+            let allowed = "use an absolute path, or leave the option out for no cache";
+            let value = quote(path.display().to_string());
+            return Err(messages::option_error("cache_dir", &value, allowed));
         }
-        let whole = self.ttl.subsec_nanos().is_multiple_of(1_000_000);
-        if self.ttl < MIN_TTL || self.ttl > MAX_TTL || !whole {
-            return Err(messages::option_error(
-                "ttl",
-                &format!("{:?}", self.ttl),
-                "use 1s to 1h in whole milliseconds",
-            ));
-        }
-        if self.tokens.is_some() && !self.is_encrypted() {
+        if self.tokens.is_some() && !encrypted {
             return Err(messages::option_error(
                 "token",
                 "a token without TLS",
                 "it is never sent in plaintext; set tls, too",
             ));
         }
-        for (option, value) in [
-            ("region", &self.locality.region),
-            ("zone", &self.locality.zone),
+        Ok(())
+    }
+
+    fn validate_texts(&self) -> Result<(), Error> {
+        let printable = self.name.chars().all(|c| (' '..='~').contains(&c));
+        let (region, zone) = (&self.locality.region, &self.locality.zone);
+        let place = "use at most 63 bytes";
+        for (option, value, ok, allowed) in [
+            (
+                "name",
+                &self.name,
+                printable && self.name.len() <= NAME_BYTES,
+                "use at most 128 printable ASCII characters",
+            ),
+            ("region", region, region.len() <= LOCALITY_BYTES, place),
+            ("zone", zone, zone.len() <= LOCALITY_BYTES, place),
         ] {
-            if value.len() > LOCALITY_BYTES {
-                return Err(messages::option_error(
-                    option,
-                    value,
-                    "use at most 63 bytes",
-                ));
+            if !ok {
+                return Err(messages::option_error(option, &quote(value), allowed));
             }
         }
-        let Ages {
-            stale_ms,
-            expired_ms,
-        } = self.ages;
-        if stale_ms <= 0 || expired_ms <= stale_ms {
-            return Err(messages::option_error(
-                "freshness",
-                &format!("{stale_ms}ms, {expired_ms}ms"),
-                "both must be positive, and the second longer",
-            ));
+        Ok(())
+    }
+
+    fn validate_times(&self) -> Result<(), Error> {
+        let ok = |d: Duration, least, most| {
+            d >= least && d <= most && d.subsec_nanos().is_multiple_of(1_000_000)
+        };
+        let refused =
+            |option, value: String, allowed| Err(messages::option_error(option, &value, allowed));
+        if !ok(self.ttl, MIN_TTL, MAX_TTL) {
+            let value = format!("{:?}", self.ttl);
+            return refused("ttl", value, "use 1s to 1h in whole milliseconds");
+        }
+        let (stale, expired) = (self.ages.stale_ms, self.ages.expired_ms);
+        if stale <= 0 || expired <= stale {
+            let value = format!("{:?}, {:?}", duration(stale), duration(expired));
+            let allowed = "both must be positive, and the second longer";
+            return refused("freshness", value, allowed);
+        }
+        if !ok(self.grace_period, MIN_GRACE_PERIOD, MAX_GRACE_PERIOD) {
+            let value = format!("{:?}", self.grace_period);
+            return refused("grace_period", value, "use 3s to 24h in whole milliseconds");
         }
         Ok(())
     }
@@ -232,6 +254,7 @@ impl ClientBuilder {
                 servers,
                 name: String::new(),
                 ttl: DEFAULT_TTL,
+                grace_period: DEFAULT_GRACE_PERIOD,
                 ages: Ages::default(),
                 #[cfg(feature = "tls-ring")]
                 tls: None,
@@ -263,6 +286,14 @@ impl ClientBuilder {
     /// instances expire. 1 s to 1 h, default 15 s, whole milliseconds.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.config.ttl = ttl;
+        self
+    }
+
+    /// Sets what this process has between being told to stop and being killed: `tonic_0_14::serve`
+    /// divides it among the steps of the end, by section 23 of `docs/client-spec.md`. 3 s to 24 h,
+    /// default 30 s, which is that of Kubernetes; whole milliseconds.
+    pub fn grace_period(mut self, period: Duration) -> Self {
+        self.config.grace_period = period;
         self
     }
 
@@ -382,11 +413,15 @@ impl ClientBuilder {
     #[cfg_attr(not(feature = "tls-ring"), allow(unused_mut, reason = "for TLS alone"))]
     pub fn build(mut self) -> Result<Client, Error> {
         #[cfg(feature = "tls-ring")]
+        let encrypted = self.tls.is_some();
+        #[cfg(not(feature = "tls-ring"))]
+        let encrypted = false;
+        self.config.validate(self.alone, encrypted)?;
+        #[cfg(feature = "tls-ring")]
         if let Some(tls) = self.tls {
             self.config.tls = Some(Arc::new(TlsLoader::new(tls)?));
         }
         self.config.fixed = Arc::new(FixedServices::new(self.given, self.alone)?);
-        self.config.validate()?;
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::new(
                 Reason::InvalidArgument,

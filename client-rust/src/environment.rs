@@ -15,7 +15,11 @@ pub(crate) fn builder() -> Result<ClientBuilder, Error> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let borrowed = variables.iter().map(|(n, v)| (n.as_str(), v.as_str()));
-    of(Settings::parse(borrowed).map_err(|e| Error::new(Reason::InvalidArgument, e))?)
+    of(Settings::parse(borrowed).map_err(refused)?)
+}
+
+fn refused(problem: String) -> Error {
+    Error::new(Reason::InvalidArgument, problem).about("new", "environment")
 }
 
 fn of(s: Settings) -> Result<ClientBuilder, Error> {
@@ -28,6 +32,9 @@ fn of(s: Settings) -> Result<ClientBuilder, Error> {
         .locality(s.region, s.zone);
     if let Some(ms) = u64::try_from(s.ttl_ms).ok().filter(|ms| *ms > 0) {
         builder = builder.ttl(Duration::from_millis(ms));
+    }
+    if let Some(ms) = u64::try_from(s.grace_period_ms).ok().filter(|ms| *ms > 0) {
+        builder = builder.grace_period(Duration::from_millis(ms));
     }
     if !s.token_file.is_empty() {
         builder = builder.token(TokenFile::new(s.token_file));
@@ -73,7 +80,7 @@ mod tests {
 
     fn parsed(variables: &[(&str, &str)]) -> Result<ClientBuilder, Error> {
         let settings = Settings::parse(variables.iter().copied());
-        of(settings.map_err(|e| Error::new(Reason::InvalidArgument, e))?)
+        of(settings.map_err(refused)?)
     }
 
     #[tokio::test]

@@ -38,7 +38,7 @@ impl FixedServices {
                 let object = name.to_string();
                 let id = &spec.instance_id;
                 let text = messages::invalid(&object, "instance_id", id, "each once");
-                return Err(Error::new(Reason::InvalidArgument, text));
+                return Err(Error::new(Reason::InvalidArgument, text).about("new", object));
             }
             let mut wire = spec.to_wire();
             wire.health = spec.health.to_wire();

@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use muster_proto::v1;
+#[cfg(feature = "tonic-0_14-serve")]
+use muster_rules::grace::Grace;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+#[cfg(feature = "tonic-0_14-serve")]
+use crate::backoff::signed_millis;
 use crate::calls::{What, request};
 use crate::client::{Shared, gave_up};
 use crate::config::CALL_TIMEOUT;
@@ -389,10 +393,14 @@ impl Registration {
     /// Why it could not be deregistered: it expires by its TTL then. `DEADLINE` while the client is
     /// still trying.
     pub async fn deregister(&self) -> Result<(), Error> {
+        self.deregister_within(CALL_TIMEOUT).await
+    }
+
+    pub(crate) async fn deregister_within(&self, wait: Duration) -> Result<(), Error> {
         let headers = self.shared.config.telemetry.headers();
         self.session
             .end_with(RegistrationState::Deregistered, headers);
-        let done = timeout_at(Instant::now() + CALL_TIMEOUT, self.session.done()).await;
+        let done = timeout_at(Instant::now() + wait, self.session.done()).await;
         if done.is_err() {
             return Err(self.gave_up("deregister"));
         }
@@ -405,6 +413,12 @@ impl Registration {
             } if !is_lost(&e) => Err(e),
             _ => Ok(()),
         }
+    }
+
+    /// How its process is to divide the time between being told to stop and being killed.
+    #[cfg(feature = "tonic-0_14-serve")]
+    pub(crate) fn grace(&self) -> Grace {
+        Grace::of(signed_millis(self.shared.config.grace_period))
     }
 
     fn gave_up(&self, op: &str) -> Error {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use muster_rules::quote::quote;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -131,7 +132,11 @@ impl TlsLoader {
         if server_name.is_some_and(|n| ServerName::try_from(n).is_err()) {
             let name = server_name.unwrap_or_default();
             let allowed = "use a DNS name or an IP address";
-            return Err(messages::option_error("tls.server_name", name, allowed));
+            return Err(messages::option_error(
+                "tls.server_name",
+                &quote(name),
+                allowed,
+            ));
         }
         let good = match &config.custom {
             Some(custom) => (Files::default(), custom.clone()),

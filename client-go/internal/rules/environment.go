@@ -15,6 +15,9 @@ type Settings struct {
 	Name string
 	// TTLMs of leases (MUSTER_TTL).
 	TTLMs int64
+	// GracePeriodMs is what the process has between being told to stop and being
+	// killed (MUSTER_GRACE_PERIOD).
+	GracePeriodMs int64
 	// TLSCA, TLSCert and TLSKey are files (MUSTER_TLS_CA, MUSTER_TLS_CERT,
 	// MUSTER_TLS_KEY), TLSServerName the name that certificates must show
 	// (MUSTER_TLS_SERVER_NAME).
@@ -62,7 +65,7 @@ func ParseEnvironment(variables []Variable) (Settings, error) {
 	for _, name := range plainVariables {
 		*settingOf(&s, name) = values[name]
 	}
-	for _, parse := range []func(*Settings, map[string]string) error{parseServers, parseTTL, parseOverrideVariable, checkSettings} {
+	for _, parse := range []func(*Settings, map[string]string) error{parseServers, parseDurations, parseOverrideVariable, checkSettings} {
 		if err := parse(&s, values); err != nil {
 			return Settings{}, err
 		}
@@ -77,7 +80,7 @@ var (
 		"MUSTER_NAME", "MUSTER_TLS_CA", "MUSTER_TLS_CERT", "MUSTER_TLS_KEY", "MUSTER_TLS_SERVER_NAME",
 		"MUSTER_TOKEN_FILE", "MUSTER_CACHE_DIR", "MUSTER_REGION", "MUSTER_ZONE",
 	}
-	otherVariables = []string{"MUSTER_SERVERS", "MUSTER_TTL", "MUSTER_OVERRIDE", advertiseVariable}
+	otherVariables = []string{"MUSTER_SERVERS", "MUSTER_TTL", "MUSTER_GRACE_PERIOD", "MUSTER_OVERRIDE", advertiseVariable}
 )
 
 // settingOf is the field of a variable that is taken as it is; nil for others.
@@ -121,20 +124,28 @@ func parseServers(s *Settings, values map[string]string) error {
 	return nil
 }
 
-// parseTTL reads a number and its unit, such as 15s.
-func parseTTL(s *Settings, values map[string]string) error {
-	text := values["MUSTER_TTL"]
+func parseDurations(s *Settings, values map[string]string) (err error) {
+	if s.TTLMs, err = parseDuration(values, "MUSTER_TTL", shortestTTLMs, longestTTLMs, "1s to 1h"); err != nil {
+		return err
+	}
+	s.GracePeriodMs, err = parseDuration(values, "MUSTER_GRACE_PERIOD", ShortestGraceMs, LongestGraceMs, "3s to 24h")
+	return err
+}
+
+// parseDuration reads a number and its unit, such as 15s, as milliseconds; 0 if
+// the variable is empty.
+func parseDuration(values map[string]string, variable string, least, most uint64, allowed string) (int64, error) {
+	text := values[variable]
 	if text == "" {
-		return nil
+		return 0, nil
 	}
 	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz")
 	unit := map[string]uint64{"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}[text[len(digits):]]
 	n, err := parseNumber(digits)
-	if err != nil || n > longestTTLMs || n*unit < shortestTTLMs || n*unit > longestTTLMs {
-		return variableError("MUSTER_TTL", text, "use 1s to 1h: a whole number and ms, s, m or h")
+	if err != nil || n > most || n*unit < least || n*unit > most {
+		return 0, variableError(variable, text, "use "+allowed+": a whole number and ms, s, m or h")
 	}
-	s.TTLMs = int64(n * unit) //nolint:gosec // at most an hour
-	return nil
+	return int64(n * unit), nil //nolint:gosec // at most a day
 }
 
 func parseOverrideVariable(s *Settings, values map[string]string) (err error) {

@@ -1,6 +1,6 @@
-// Package seam lends package mustertest what package muster keeps to itself,
-// so that a test registry completes, checks and reads instances by the same
-// code as the client. Package muster fills it in when it is loaded, before
+// Package seam lends packages mustertest and mustergrpc what package muster
+// keeps to itself, so that a test registry completes, checks and reads instances
+// by the same code as the client. Package muster fills it in when it is loaded, before
 // anything can use it; nothing changes it afterwards.
 package seam
 
@@ -15,4 +15,6 @@ var (
 	Normalise func(*musterv1.Instance) (*musterv1.Instance, error)
 	// Decode makes a *muster.Instance.
 	Decode func(*musterv1.Instance) any
+	// GracePeriodMs is that of the client of a *muster.Registration.
+	GracePeriodMs func(registration any) int64
 )

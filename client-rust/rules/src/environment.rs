@@ -1,8 +1,10 @@
 //! What environment variables say.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::advertise::ADVERTISE_VARIABLE;
+use crate::grace::{LONGEST_GRACE_MS, SHORTEST_GRACE_MS};
 use crate::name::LONGEST_NAME;
 use crate::overrides::{Override, parse_overrides};
 use crate::quote::quote;
@@ -19,6 +21,9 @@ pub struct Settings {
     pub name: String,
     /// The TTL of leases in milliseconds (`MUSTER_TTL`); 0 if unset.
     pub ttl_ms: i64,
+    /// What the process has between being told to stop and being killed, in milliseconds
+    /// (`MUSTER_GRACE_PERIOD`); 0 if unset.
+    pub grace_period_ms: i64,
     /// The file of the authorities that sign servers' certificates (`MUSTER_TLS_CA`).
     pub tls_ca: String,
     /// The file of the client's certificate (`MUSTER_TLS_CERT`).
@@ -42,13 +47,15 @@ pub struct Settings {
 }
 
 const VARIABLE_PREFIX: &str = "MUSTER_";
-const TTL_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
+const TTL_MS: RangeInclusive<i64> = 1_000..=3_600_000;
+const GRACE_MS: RangeInclusive<i64> = SHORTEST_GRACE_MS..=LONGEST_GRACE_MS;
 const LONGEST_CLIENT: usize = 128;
 /// The variables that are not taken as they are: they are parsed, or another rule reads them
 /// (`advertise`).
-const OTHER_VARIABLES: [&str; 4] = [
+const OTHER_VARIABLES: [&str; 5] = [
     "MUSTER_SERVERS",
     "MUSTER_TTL",
+    "MUSTER_GRACE_PERIOD",
     "MUSTER_OVERRIDE",
     ADVERTISE_VARIABLE,
 ];
@@ -76,7 +83,9 @@ impl Settings {
         }
         let value = |name| values.get(name).copied().unwrap_or_default();
         s.servers = servers(value("MUSTER_SERVERS"))?;
-        s.ttl_ms = ttl(value("MUSTER_TTL"))?;
+        s.ttl_ms = duration("MUSTER_TTL", value("MUSTER_TTL"), &TTL_MS, "1s to 1h")?;
+        let grace = value("MUSTER_GRACE_PERIOD");
+        s.grace_period_ms = duration("MUSTER_GRACE_PERIOD", grace, &GRACE_MS, "3s to 24h")?;
         let overrides = value("MUSTER_OVERRIDE");
         s.overrides = parse_overrides(overrides)
             .map_err(|problem| refuse("MUSTER_OVERRIDE", overrides, &problem))?;
@@ -141,8 +150,13 @@ fn servers(text: &str) -> Result<Vec<String>, String> {
     Ok(list)
 }
 
-/// Reads a number and its unit, such as 15s; 0 if the text is empty.
-fn ttl(text: &str) -> Result<i64, String> {
+/// Reads a number and its unit, such as 15s, as milliseconds; 0 if the text is empty.
+fn duration(
+    variable: &str,
+    text: &str,
+    range: &RangeInclusive<i64>,
+    allowed: &str,
+) -> Result<i64, String> {
     if text.is_empty() {
         return Ok(0);
     }
@@ -156,10 +170,10 @@ fn ttl(text: &str) -> Result<i64, String> {
     };
     let ms = parse_number(digits).unwrap_or(0).saturating_mul(unit);
     match i64::try_from(ms) {
-        Ok(signed) if TTL_MS.contains(&ms) => Ok(signed),
+        Ok(ms) if range.contains(&ms) => Ok(ms),
         _ => {
-            let allowed = "use 1s to 1h: a whole number and ms, s, m or h";
-            Err(refuse("MUSTER_TTL", text, allowed))
+            let allowed = format!("use {allowed}: a whole number and ms, s, m or h");
+            Err(refuse(variable, text, &allowed))
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod errors;
 pub mod frames;
 mod frames_finish;
 pub mod freshness;
+pub mod grace;
 pub mod keepalive;
 mod locality;
 pub mod maglev;

@@ -32,3 +32,5 @@ mod vectors;
 mod watch;
 mod watch_lanes;
 mod watch_trouble;
+#[cfg(feature = "tls-ring")]
+mod wrong_input;

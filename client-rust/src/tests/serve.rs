@@ -80,22 +80,31 @@ async fn serve_runs_the_whole_life() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn serve_ends_without_a_registry() {
-    let fake = Fake::new(1);
-    let client = fake.client();
-    let reg = client.register([spec("pay-1")]).await.expect("registered");
-    fake.place(0).stop();
-    let began = Instant::now();
-    let e = serve(router(&fake), incoming(), reg, async {})
-        .await
-        .expect_err("it stays until its TTL");
-    assert!(e.is_retryable(), "{e}");
-    assert!(
-        began.elapsed() <= Duration::from_secs(25),
-        "{:?}",
-        began.elapsed()
-    );
-    client.close().await;
+async fn serve_keeps_to_the_grace_period() {
+    // Retries that would come too late are not waited for.
+    for (period, most) in [
+        (6, 2), // one for watchers, one for deregistering
+        (30, 10),
+        (3_600, 10),
+    ] {
+        let fake = Fake::new(1);
+        let period = Duration::from_secs(period);
+        let client = fake.builder().grace_period(period).build();
+        let client = client.expect("a client");
+        let reg = client.register([spec("pay-1")]).await.expect("registered");
+        fake.place(0).stop();
+        let began = Instant::now();
+        let e = serve(router(&fake), incoming(), reg, async {})
+            .await
+            .expect_err("it stays until its TTL");
+        assert!(e.is_retryable(), "{e}");
+        let (took, most) = (began.elapsed(), Duration::from_secs(most));
+        assert!(
+            took <= most && took >= most * 2 / 3,
+            "of {period:?}: {took:?}"
+        );
+        client.close().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

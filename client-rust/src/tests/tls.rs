@@ -278,7 +278,7 @@ async fn wrong_tls_is_an_error_at_construction() {
         ),
         (
             TlsConfig::new().server_name("not a name"),
-            "option tls.server_name: not a name is not allowed; use a DNS name or an IP address"
+            "option tls.server_name: \"not a name\" is not allowed; use a DNS name or an IP address"
                 .to_owned(),
         ),
     ] {

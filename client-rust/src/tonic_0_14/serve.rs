@@ -3,31 +3,30 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Connected, Router};
 
+use crate::backoff::duration;
 use crate::error::{Code, Error, Reason};
 use crate::kinds::Lifecycle;
 use crate::registration::Registration;
-
-/// How long `serve` waits for watchers, for answers from before the drain, and for calls in flight:
-/// with the 5 s of deregistering, 25 s together, inside of the 30 s that orchestrators usually give.
-const DRAIN_WAIT: Duration = Duration::from_secs(5);
-const MAX_SAFE_AFTER: Duration = Duration::from_secs(5);
-const GRACEFUL_WAIT: Duration = Duration::from_secs(10);
 
 /// Runs a server's whole life: it serves, sets the registration to SERVING, and when `shutdown` ends
 /// or the process gets SIGINT or SIGTERM, it drains, stops once calls in flight have ended, and
 /// deregisters. Register with [`Lifecycle::Starting`], so that nobody calls before the server
 /// listens. A second signal ends the waiting.
 ///
-/// It returns `Ok` after an orderly end. What cannot be done on the way out (a drain without
-/// registry, calls that do not end within 10 s) is left out. From its first call in a process on,
+/// The end fits into [`ClientBuilder::grace_period`](crate::ClientBuilder::grace_period) of the
+/// registration's client, 30 s unless that says otherwise: at most 5 s for watchers and another 5 s
+/// for answers from before, until 20 s for calls in flight, and then 5 s for deregistering. Calls get
+/// whatever more there is. What cannot be done on the way out (a drain without registry, calls that
+/// do not end in time) is left out.
+///
+/// It returns `Ok` after an orderly end. From its first call in a process on,
 /// the two signals no longer end the process by themselves.
 ///
 /// # Errors
@@ -54,13 +53,15 @@ where
         () = shutdown => {}
         () = signals.next() => {}
     }
+    let (began, grace) = (Instant::now(), registration.grace());
+    let moment = |ms| began + duration(ms);
     let orderly = async {
         tokio::select! {
             // It goes on serving meanwhile; that it stops is not awaited here.
             _ = &mut serving => {}
-            () = drain(&registration) => {
+            () = drain(&registration, moment(grace.watchers_ms), moment(grace.answers_ms)) => {
                 stop.cancel();
-                let _ = timeout(GRACEFUL_WAIT, &mut serving).await;
+                let _ = timeout_at(moment(grace.calls_ms), &mut serving).await;
             }
         }
     };
@@ -68,7 +69,9 @@ where
         () = orderly => {}
         () = signals.next() => tracing::warn!("second signal: stopping at once"),
     }
-    registration.deregister().await
+    registration
+        .deregister_within(duration(grace.deregister_ms))
+        .await
 }
 
 /// The server stopped by itself.
@@ -76,17 +79,21 @@ async fn ended(
     result: Result<(), tonic::transport::Error>,
     registration: &Registration,
 ) -> Result<(), Error> {
-    let deregistered = registration.deregister().await;
+    let within = duration(registration.grace().deregister_ms);
+    let deregistered = registration.deregister_within(within).await;
     result.map_err(|e| internal("serve: the server stopped", e))?;
     deregistered
 }
 
 /// Waits until no watcher picks the instances, and until answers from before are no longer used.
 /// The report is logged by the registration.
-async fn drain(registration: &Registration) {
-    match registration.drain(DRAIN_WAIT).await {
-        Ok(report) => sleep(report.safe_after.min(MAX_SAFE_AFTER)).await,
-        Err(e) => tracing::warn!("not drained: {}", e.text()),
+async fn drain(registration: &Registration, watchers: Instant, answers: Instant) {
+    // A tenth of it is kept for the answer.
+    let wait = watchers.saturating_duration_since(Instant::now()) * 9 / 10;
+    match timeout_at(watchers, registration.drain(wait)).await {
+        Ok(Ok(report)) => sleep_until(answers.min(Instant::now() + report.safe_after)).await,
+        Ok(Err(e)) => tracing::warn!("not drained: {}", e.text()),
+        Err(_) => tracing::warn!("not drained: the registry did not answer in time"),
     }
 }
 

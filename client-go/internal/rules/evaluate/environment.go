@@ -14,6 +14,7 @@ type environmentOutput struct {
 	Servers       []string         `json:"servers"`
 	Name          string           `json:"name"`
 	TTLMs         int64            `json:"ttl_ms"`
+	GracePeriodMs int64            `json:"grace_period_ms,omitempty"`
 	TLSCA         string           `json:"tls_ca"`
 	TLSCert       string           `json:"tls_cert"`
 	TLSKey        string           `json:"tls_key"`
@@ -43,7 +44,7 @@ var environment = rule(func(in environmentInput) environmentOutput {
 		overrides[i] = overrideOutput(o)
 	}
 	return environmentOutput{
-		textOf(err), append([]string{}, s.Servers...), s.Name, s.TTLMs, s.TLSCA, s.TLSCert, s.TLSKey, s.TLSServerName,
+		textOf(err), append([]string{}, s.Servers...), s.Name, s.TTLMs, s.GracePeriodMs, s.TLSCA, s.TLSCert, s.TLSKey, s.TLSServerName,
 		s.TokenFile, s.CacheDir, s.Region, s.Zone, overrides, append([]string{}, s.Unknown...),
 	}
 })

@@ -27,6 +27,7 @@ var table = []struct {
 	{"errors", errors},
 	{"frames", framesRule},
 	{"freshness", freshness},
+	{"grace", grace},
 	{"keepalive", keepalive},
 	{"maglev", maglev},
 	{"matching", matching},

@@ -76,3 +76,16 @@ var freshness = rule(func(in freshnessInput) freshnessOutput {
 	}
 	return out
 })
+
+type graceInput struct {
+	PeriodMs int64 `json:"period_ms"`
+}
+
+type graceOutput struct {
+	WatchersMs   int64 `json:"watchers_ms"`
+	AnswersMs    int64 `json:"answers_ms"`
+	CallsMs      int64 `json:"calls_ms"`
+	DeregisterMs int64 `json:"deregister_ms"`
+}
+
+var grace = rule(func(in graceInput) graceOutput { return graceOutput(rules.GraceOf(in.PeriodMs)) })

@@ -23,6 +23,8 @@ struct Output {
     servers: Vec<String>,
     name: String,
     ttl_ms: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    grace_period_ms: i64,
     tls_ca: String,
     tls_cert: String,
     tls_key: String,
@@ -52,6 +54,11 @@ impl From<Override> for OverrideOutput {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
+}
+
 pub(super) fn environment(input: &str) -> Result<String, serde_json::Error> {
     rule(input, |input: Input| {
         let variables = input.variables.iter();
@@ -65,6 +72,7 @@ pub(super) fn environment(input: &str) -> Result<String, serde_json::Error> {
             servers: s.servers,
             name: s.name,
             ttl_ms: s.ttl_ms,
+            grace_period_ms: s.grace_period_ms,
             tls_ca: s.tls_ca,
             tls_cert: s.tls_cert,
             tls_key: s.tls_key,

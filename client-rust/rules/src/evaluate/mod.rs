@@ -51,6 +51,7 @@ const TABLE: &[(&str, Evaluate)] = &[
     ("errors", errors::errors),
     ("frames", frames::frames),
     ("freshness", timing::freshness),
+    ("grace", timing::grace),
     ("keepalive", timing::keepalive),
     ("maglev", maglev::maglev),
     ("matching", matching::matching),

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{Text, rule};
 use crate::backoff::{delay, failures_after_stream};
 use crate::freshness::{Freshness, StreamClock, Timing, freshness_of};
+use crate::grace::Grace;
 use crate::keepalive::{answer_within, keepalive_due, lease_cap};
 
 #[derive(Deserialize)]
@@ -112,6 +113,32 @@ pub(super) fn freshness(input: &str) -> Result<String, serde_json::Error> {
         FreshnessOutput {
             then: input.then_ms.iter().map(at).collect(),
             ages_ms,
+        }
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GraceInput {
+    period_ms: i64,
+}
+
+#[derive(Serialize)]
+struct GraceOutput {
+    watchers_ms: i64,
+    answers_ms: i64,
+    calls_ms: i64,
+    deregister_ms: i64,
+}
+
+pub(super) fn grace(input: &str) -> Result<String, serde_json::Error> {
+    rule(input, |input: GraceInput| {
+        let grace = Grace::of(input.period_ms);
+        GraceOutput {
+            watchers_ms: grace.watchers_ms,
+            answers_ms: grace.answers_ms,
+            calls_ms: grace.calls_ms,
+            deregister_ms: grace.deregister_ms,
         }
     })
 }
