@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+#[cfg(feature = "tonic-0_14")]
+use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -75,6 +77,16 @@ pub(crate) struct Shared {
     closed: watch::Sender<bool>,
     next_session: AtomicU64,
     inner: Mutex<Inner>,
+    /// The channels that are open.
+    #[cfg(feature = "tonic-0_14")]
+    channels: Mutex<Vec<Weak<dyn Explain>>>,
+}
+
+/// Something that picks instances and can tell how.
+#[cfg(feature = "tonic-0_14")]
+pub(crate) trait Explain: Send + Sync {
+    /// Lines for people; none once it is closed.
+    fn explain(&self) -> Option<String>;
 }
 
 #[derive(Default)]
@@ -150,6 +162,8 @@ impl Client {
             closed: watch::Sender::new(false),
             next_session: AtomicU64::new(1),
             inner: Mutex::default(),
+            #[cfg(feature = "tonic-0_14")]
+            channels: Mutex::default(),
             config,
         });
         Client {
@@ -287,6 +301,27 @@ impl Shared {
         stats.oldest_view = ages.max().unwrap_or_default();
         stats.registrations = self.lock().sessions.len();
         stats
+    }
+
+    /// The registrations that are alive.
+    pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.lock().sessions.values().cloned().collect()
+    }
+
+    /// Remembers a channel for as long as it is there.
+    #[cfg(feature = "tonic-0_14")]
+    pub(crate) fn opened(&self, channel: Weak<dyn Explain>) {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.retain(|c| c.strong_count() > 0);
+        channels.push(channel);
+    }
+
+    /// What the open channels tell of themselves.
+    #[cfg(feature = "tonic-0_14")]
+    pub(crate) fn explained(&self) -> Vec<String> {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let channels: Vec<_> = channels.iter().filter_map(Weak::upgrade).collect();
+        channels.iter().filter_map(|c| c.explain()).collect()
     }
 
     pub(crate) fn is_closing(&self) -> bool {

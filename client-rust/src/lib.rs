@@ -103,6 +103,7 @@ mod observer;
 mod policy;
 mod reason;
 mod registration;
+mod report;
 mod retry;
 mod schedule;
 mod selector;

@@ -1,5 +1,6 @@
 //! What a client holds of the registry: the immutable [`View`].
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,25 @@ pub enum Source {
     /// It was given to the client, by [`Client::fixed`](crate::Client::fixed) or
     /// [`ClientBuilder::overrides`](crate::ClientBuilder::overrides).
     Static,
+}
+
+impl Source {
+    /// The name that both clients print.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::Registry => "REGISTRY",
+            Source::Memory => "MEMORY",
+            Source::Disk => "DISK",
+            Source::Static => "STATIC",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// The clock that ages are measured with, monotonic milliseconds since the client was built, and

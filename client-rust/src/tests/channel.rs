@@ -8,7 +8,7 @@ use http::Request;
 use muster_proto::v1;
 use muster_proto::v1::RemovalReason as Why;
 use muster_proto::v1::SnapshotCause as Cause;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::{Code, Status};
@@ -18,9 +18,10 @@ use super::fake::{Fake, OpenWatch, What};
 use super::watch::{grown, pay, until_view};
 use crate::testset::Model;
 use crate::tonic_0_14::{
-    Channel, ChannelOptions, Connecting, Connector, Discover, Discovered, EndpointKey, discover,
+    Channel, ChannelOptions, Connecting, Connector, Discover, Discovered, EndpointKey, debug_page,
+    discover,
 };
-use crate::{Client, Reason};
+use crate::{Client, InstanceSpec, Reason};
 
 /// Attempts to connect that never end: what is known is all that counts here.
 struct Nowhere;
@@ -103,6 +104,41 @@ async fn channel_follows_its_service() {
     shows(&channel, &["b.test:80", "c.test:80"]).await;
     let error = Channel::new(&client, "muster:///shop/pay").expect_err("closed");
     assert_eq!(error.reason(), Reason::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_page_tells_of_everything() {
+    let fake = Fake::new(1);
+    let mut m = Model::with(1, 10, &["a", "b"]);
+    let b = m.instances.get_mut("b").expect("b");
+    b.lifecycle = v1::Lifecycle::Starting as i32;
+    let (client, channel, stream) = watching(&fake, &m).await;
+    shows(&channel, &["a.test:80"]).await;
+    let cart = InstanceSpec::new("shop", "cart").id("cart-1");
+    let registration = client.register([cart]).await.expect("registered");
+    sleep(Duration::from_secs(1)).await;
+    let lease = registration.status().lease;
+    assert_eq!(
+        debug_page(&client),
+        format!(
+            "client test-client: server s0:7070, cluster c1\n\
+             registration shop/cart/cart-1: ACTIVE, lease {lease}\n\
+             view shop/pay: PRESENT, 2 instances, FRESH, 1s old, from REGISTRY, epoch 1, revision 10\n\
+             channel shop/pay, epoch 1, revision 10: 1 of 1 healthy\n\
+             a a.test:80 PICKED weight=6553600 in_flight=0 CONNECTING\n\
+             b b.test:80 STARTING weight=0 in_flight=0\n"
+        )
+    );
+    let other = Client::fixed([]).build().expect("a client");
+    assert_eq!(debug_page(&other), "client: no registry\n");
+    fake.place(0).stop();
+    drop(stream);
+    sleep(Duration::from_secs(5)).await;
+    channel.close(Duration::ZERO).await;
+    let page = debug_page(&client);
+    let outage = "\noutage: no registry server reachable: s0:7070 (connection refused); ";
+    assert!(page.contains(outage) && !page.contains("channel"), "{page}");
+    client.close().await;
 }
 
 #[tokio::test(start_paused = true)]

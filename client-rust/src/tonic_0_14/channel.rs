@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 
+use crate::client::Explain;
 use crate::error::{Error, Reason};
 use crate::instance::Locality;
 use crate::messages;
@@ -178,6 +179,12 @@ impl Channel {
             core,
             life: Arc::new(life),
         })
+    }
+
+    /// How the debug page sees this channel.
+    pub(crate) fn explained(&self) -> Weak<dyn Explain> {
+        let core: Arc<dyn Explain> = self.core.clone();
+        Arc::downgrade(&core)
     }
 
     /// Tells why this channel picks which instances now.

@@ -53,6 +53,7 @@ impl Channel {
         };
         let name = service.to_string();
         let channel = Self::open(&name, sets.subscribe(), options, who)?;
+        client.shared().opened(channel.explained());
         let feeder = Feeder {
             subscription,
             service,
