@@ -1,10 +1,12 @@
 //! Whatever is read, nothing panics, and what is taken reads back the same.
 
+use muster_rules::cache_file::{CacheFault, decode_cache_file, encode_cache_file};
 use muster_rules::environment::Settings;
 use muster_rules::evaluate;
 use muster_rules::semver_range::Range;
 use muster_rules::target::Target;
 use proptest::prelude::*;
+use xxhash_rust::xxh64::xxh64;
 
 proptest! {
     #[test]
@@ -19,7 +21,7 @@ proptest! {
     }
 
     #[test]
-    fn environment(name in "MUSTER_(OVERRIDE|TTL|SERVERS|NAME)", value in "\\PC{0,40}|[0-9]{0,22}(ms|s|m|h)|[a-z/=:0-9;, ]{0,40}") {
+    fn environment(name in "MUSTER_(OVERRIDE|TTL|GRACE_PERIOD|SERVERS|NAME)", value in "\\PC{0,40}|[0-9]{0,22}(ms|s|m|h)|[a-z/=:0-9;, ]{0,40}") {
         if let Err(e) = Settings::parse([(name.as_str(), value.as_str())]) {
             prop_assert!(e.contains(&name), "{e}");
         }
@@ -30,6 +32,30 @@ proptest! {
         if let Ok(r) = Range::parse(&text) {
             let again = Range::parse(&r.to_string());
             prop_assert_eq!(again.map(|a| a.to_string()), Ok(r.to_string()));
+        }
+    }
+
+    #[test]
+    fn cache_file(
+        lengths in prop::collection::vec(0u64..4, 0..12), noise in prop::collection::vec(any::<u8>(), 0..40), at in 0usize..200
+    ) {
+        // Something like a body: lengths and what they announce, with noise in it.
+        let mut body: Vec<u8> = Vec::new();
+        for n in &lengths {
+            body.extend(n.to_le_bytes());
+            body.extend((0..*n).map(|_| 1));
+        }
+        let at = at.min(body.len());
+        body.splice(at..at, noise);
+        let _ = decode_cache_file(&body);
+        let mut checked = (body.len() as u64).to_le_bytes().to_vec();
+        checked.extend(&body);
+        let mut file = b"MUSTLKG\n\x01\0\0\0".to_vec();
+        file.extend(xxh64(&checked, 0).to_le_bytes());
+        file.extend(checked);
+        match decode_cache_file(&file) {
+            Ok(read) => prop_assert_eq!(encode_cache_file(&read), file),
+            Err(fault) => prop_assert_eq!(fault, CacheFault::Corrupted),
         }
     }
 
