@@ -8,24 +8,25 @@ import (
 	"sync"
 	"time"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 const (
 	// cacheLimit bounds what a cache directory holds, in bytes; the oldest
 	// files go first. With several processes it may be passed for a minute.
-	cacheLimit = 64 << 20
+	cacheLimit = defaults.CacheLimit
 	// cacheInterval is the least time between two writes of one view.
-	cacheInterval = time.Second
+	cacheInterval = defaults.CacheInterval
 	// cacheRefresh is after how long a view that did not change is written
 	// again, because its age begins at the writing.
-	cacheRefresh = time.Minute
+	cacheRefresh = defaults.CacheRefresh
 	// tempLifetime is how long a file that is being written may take; older
 	// ones were left by processes that died.
-	tempLifetime = 10 * time.Minute
+	tempLifetime = defaults.CacheTempLifetime
 	// cachePending is how many views may wait to be written. More are not
 	// kept; each is offered again by its next frame.
-	cachePending = 10_000
+	cachePending = defaults.CachePending
 )
 
 // errTooLargeForCache is for a view that no eviction makes room for.

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
@@ -23,21 +24,21 @@ const (
 	protocolVersion = "1"
 	// connectTimeout bounds one attempt to reach one server, so that three
 	// servers fit into one TTL.
-	connectTimeout = 3 * time.Second
+	connectTimeout = defaults.ConnectTimeout
 	// callTimeout bounds a call whose caller gave no deadline.
-	callTimeout = 5 * time.Second
+	callTimeout = defaults.CallTimeout
 	// transportKeepaliveTime is after how much silence a connection to the
 	// registry is probed, transportKeepaliveTimeout how long that may take.
-	transportKeepaliveTime    = 10 * time.Second
-	transportKeepaliveTimeout = 5 * time.Second
+	transportKeepaliveTime    = defaults.TransportKeepaliveTime
+	transportKeepaliveTimeout = defaults.TransportKeepaliveTimeout
 	// idleStreamTimeout is after how much silence a watch stream is reopened:
 	// before its views become STALE.
-	idleStreamTimeout = 25 * time.Second
+	idleStreamTimeout = defaults.IdleStreamTimeout
 	// streamLifetime is the mean life of a watch stream, ±20 %; it spreads
 	// clients over servers.
-	streamLifetime = time.Hour
+	streamLifetime = defaults.StreamLifetime
 	// closeTimeout bounds Close.
-	closeTimeout = 5 * time.Second
+	closeTimeout = defaults.CloseTimeout
 )
 
 // Config holds every setting of a Client. Options change it; the defaults are
@@ -151,10 +152,10 @@ func WithDial(dial func(ctx context.Context, address string) (net.Conn, error)) 
 func newConfig(servers []string, options []Option) (Config, error) {
 	c := Config{
 		Servers:     append([]string(nil), servers...),
-		TTL:         15 * time.Second,
-		FreshFor:    30 * time.Second,
-		StaleFor:    10 * time.Minute,
-		GracePeriod: 30 * time.Second,
+		TTL:         defaults.TTL,
+		FreshFor:    defaults.FreshFor,
+		StaleFor:    defaults.StaleFor,
+		GracePeriod: defaults.GracePeriod,
 		Logger:      slog.New(slog.DiscardHandler),
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", address)

@@ -5,11 +5,12 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
 // defaultWeight is the weight of an instance that says none.
-const defaultWeight = 100
+const defaultWeight = defaults.Weight
 
 // instanceFrom takes what a server sent into the domain type. Unspecified
 // values read as the contract says.

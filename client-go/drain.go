@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -14,7 +15,7 @@ const (
 	// defaultDrain is how long a drain without deadline waits for watchers.
 	defaultDrain = 5 * time.Second
 	// maxDrain is the longest wait that the contract allows.
-	maxDrain = 10 * time.Minute
+	maxDrain = defaults.LongestDrain
 )
 
 // DrainWatcher is one watcher that a drain waited for in vain.

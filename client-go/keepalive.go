@@ -10,12 +10,13 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
 // halfCloseTimeout is how long a server may take to end a stream that the
 // client half-closed.
-const halfCloseTimeout = time.Second
+const halfCloseTimeout = defaults.HalfCloseTimeout
 
 // keepaliveStream is one open KeepAlive stream. Only its reader and run use it.
 type keepaliveStream struct {

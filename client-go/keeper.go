@@ -6,19 +6,20 @@ import (
 	"time"
 
 	"github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
 const (
 	// keepaliveTogether: leases due within this time share a message.
-	keepaliveTogether = 50 * time.Millisecond
+	keepaliveTogether = defaults.KeepalivesTogether
 	// keepaliveBatch is the largest number of leases in one message.
-	keepaliveBatch = 256
+	keepaliveBatch = defaults.LeasesPerKeepalive
 	// firstReconnect is the longest wait before the first attempt after a
 	// stream broke: short, because the server already suspects the leases.
-	firstReconnect = 100 * time.Millisecond
+	firstReconnect = defaults.FirstReconnect
 	// moveAfter is how many answers in a row without confirmation make the
 	// keeper try another server.
-	moveAfter = 2
+	moveAfter = defaults.MoveAfter
 )
 
 // keeper renews all leases of a client on one stream. Its one goroutine runs

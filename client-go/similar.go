@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -15,9 +15,9 @@ const (
 	// similarShown is how many such names are told.
 	similarShown = 3
 	// similarTimeout bounds asking for them: they are a help, not an answer.
-	similarTimeout = time.Second
+	similarTimeout = defaults.SimilarTimeout
 	// similarPage is how many services are looked at.
-	similarPage = 1000
+	similarPage = defaults.SimilarPage
 )
 
 // similarTo asks the registry for names like one that was never registered. It

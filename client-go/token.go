@@ -7,13 +7,15 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
 const (
 	// tokenFileCheck is how old the content of a token file may be.
-	tokenFileCheck = 10 * time.Second
+	tokenFileCheck = defaults.TokenFileCheck
 	// maxTokenBytes is the longest token: longer headers are refused on the way.
-	maxTokenBytes = 8 << 10
+	maxTokenBytes = defaults.LongestToken
 )
 
 // Token proves to the registry who calls. It is sent as

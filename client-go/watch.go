@@ -8,20 +8,21 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
 const (
 	// lowerEpochAfter is how long nothing but servers of a lower epoch must
 	// have answered until one of them is accepted.
-	lowerEpochAfter = 60 * time.Second
+	lowerEpochAfter = defaults.LowerEpochAfter
 	// unverifiedRetry is after how long a view that was taken unverified is
 	// asked for again; it doubles up to unverifiedRetryCap.
-	unverifiedRetry    = 30 * time.Second
-	unverifiedRetryCap = 10 * time.Minute
+	unverifiedRetry    = defaults.UnverifiedRetry
+	unverifiedRetryCap = defaults.UnverifiedRetryCap
 	// isolatedRetry is how often a client looks for a server that is not
 	// isolated from its store.
-	isolatedRetry = 10 * time.Second
+	isolatedRetry = defaults.IsolatedRetry
 )
 
 // watchLane keeps one stream open that carries some of the subscriptions of a

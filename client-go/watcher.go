@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
 const (
 	// subscriptionsPerStream is how many subscriptions one stream carries until
 	// a server says that it takes fewer.
-	subscriptionsPerStream = 1000
+	subscriptionsPerStream = defaults.SubscriptionsPerStream
 	// maxWatchLanes is how many watch streams a client has at most.
-	maxWatchLanes = 16
+	maxWatchLanes = defaults.WatchStreams
 )
 
 // watcher is what a client watches, seen from its users: the table that the

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 
 	"github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
@@ -19,9 +20,9 @@ const (
 	// coalesce is how long changes of connections wait for others, so that a
 	// start with many of them does not build a table for each. What is lost, and
 	// the first that is ready, never wait.
-	coalesce = 5 * time.Millisecond
+	coalesce = defaults.Coalesce
 	// firstViewWait is how long calls wait for the first view.
-	firstViewWait = 5 * time.Second
+	firstViewWait = defaults.FirstViewWait
 )
 
 type logger = *slog.Logger

@@ -8,11 +8,12 @@ import (
 	"google.golang.org/grpc/backoff"
 
 	"github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
 // connectTimeout bounds one attempt to connect to an endpoint.
-const connectTimeout = 3 * time.Second
+const connectTimeout = defaults.EndpointConnectTimeout
 
 // shortest is the shortest wait between attempts to connect.
 const shortest = rules.BackoffFloorMs * time.Millisecond

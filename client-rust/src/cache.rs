@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use muster_rules::cache_file::{CacheFault, decode_cache_file};
 use muster_rules::cache_room::cache_room;
+use muster_rules::defaults;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
+use crate::backoff::signed_millis;
 use crate::cache_dir::{CORRUPT, CacheFiles, LIMIT, NEWER, TEMP, wall_ms};
 use crate::cache_view::{DiskView, cache_name};
 use crate::client::Shared;
@@ -25,15 +27,15 @@ use crate::view::View;
 use crate::watched::Watched;
 
 /// The least time between two writes of one view.
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = defaults::CACHE_INTERVAL;
 /// After how long a view that did not change is written again, because its age begins at the
 /// writing.
-const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH: Duration = defaults::CACHE_REFRESH;
 /// How long a file that is being written may take; older ones were left by processes that died.
-const TEMP_LIFETIME_MS: i64 = 600_000;
+const TEMP_LIFETIME: Duration = defaults::CACHE_TEMP_LIFETIME;
 /// How many views may wait to be written. More are not kept; each is offered again by its next
 /// frame.
-const PENDING: usize = 10_000;
+const PENDING: usize = defaults::CACHE_PENDING;
 
 /// The cache of one client.
 pub(crate) struct DiskCache {
@@ -275,7 +277,8 @@ impl Writer {
         let wall = wall_ms();
         let mut result = Ok(());
         for f in files {
-            let left = f.name.ends_with(TEMP) && wall - f.modified_ms > TEMP_LIFETIME_MS;
+            let left =
+                f.name.ends_with(TEMP) && wall - f.modified_ms > signed_millis(TEMP_LIFETIME);
             if left || gone.contains(&f.name) {
                 result = result.and(self.files.remove(&f.name));
             } else {

@@ -6,10 +6,11 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use muster_rules::cache_room::CacheSize;
+use muster_rules::defaults;
 
 /// Bounds what a cache directory holds, in bytes; the oldest files go first. With several processes
 /// it may be passed for a minute.
-pub(crate) const LIMIT: u64 = 64 << 20;
+pub(crate) const LIMIT: u64 = defaults::CACHE_LIMIT;
 
 // What the names of cache files end in.
 pub(crate) const SUFFIX: &str = ".view";

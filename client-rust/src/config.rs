@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use muster_rules::defaults;
 use muster_rules::grace::{LONGEST_GRACE_MS, SHORTEST_GRACE_MS};
 use muster_rules::quote::quote;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,25 +37,25 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The version of the protocol that this client speaks.
 pub(crate) const PROTOCOL_VERSION: u32 = 1;
 /// Bounds one attempt to reach one server, so that three servers fit into one TTL.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT_TIMEOUT: Duration = defaults::CONNECT_TIMEOUT;
 /// Bounds a call whose caller gave no deadline.
-pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CALL_TIMEOUT: Duration = defaults::CALL_TIMEOUT;
 /// After how much silence a connection to the registry is probed, and how long that may take.
-pub(crate) const TRANSPORT_KEEPALIVE: (Duration, Duration) =
-    (Duration::from_secs(10), Duration::from_secs(5));
+pub(crate) const TRANSPORT_KEEPALIVE: (Duration, Duration) = (
+    defaults::TRANSPORT_KEEPALIVE_TIME,
+    defaults::TRANSPORT_KEEPALIVE_TIMEOUT,
+);
 /// After how much silence a watch stream is reopened: before its views become stale.
-pub(crate) const IDLE_STREAM_TIMEOUT: Duration = Duration::from_secs(25);
+pub(crate) const IDLE_STREAM_TIMEOUT: Duration = defaults::IDLE_STREAM_TIMEOUT;
 /// The mean life of a watch stream, ± 20 %.
-pub(crate) const STREAM_LIFETIME: Duration = Duration::from_secs(3_600);
+pub(crate) const STREAM_LIFETIME: Duration = defaults::STREAM_LIFETIME;
 /// Bounds the closing of a client.
-pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CLOSE_TIMEOUT: Duration = defaults::CLOSE_TIMEOUT;
 /// Bounds what is done for a client whose last clone was dropped.
 pub(crate) const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest message taken from a registry: a lookup may answer 10,000 instances.
 pub(crate) const MAX_MESSAGE: usize = 64 << 20;
 
-const DEFAULT_TTL: Duration = Duration::from_secs(15);
-const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(30);
 const MIN_GRACE_PERIOD: Duration = Duration::from_millis(SHORTEST_GRACE_MS.unsigned_abs());
 const MAX_GRACE_PERIOD: Duration = Duration::from_millis(LONGEST_GRACE_MS.unsigned_abs());
 const MIN_TTL: Duration = Duration::from_secs(1);
@@ -253,8 +254,8 @@ impl ClientBuilder {
             config: Config {
                 servers,
                 name: String::new(),
-                ttl: DEFAULT_TTL,
-                grace_period: DEFAULT_GRACE_PERIOD,
+                ttl: defaults::TTL,
+                grace_period: defaults::GRACE_PERIOD,
                 ages: Ages::default(),
                 #[cfg(feature = "tls-ring")]
                 tls: None,

@@ -4,8 +4,11 @@
 //! server's data, plus how long the frame was under way beyond the fastest one of its stream, plus
 //! the time since it arrived.
 
+use muster_rules::defaults;
 use muster_rules::freshness::{self, freshness_of};
 pub(crate) use muster_rules::freshness::{StreamClock, Timing};
+
+use crate::backoff::signed_millis;
 
 /// The ages at which freshness changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +22,8 @@ pub(crate) struct Ages {
 impl Default for Ages {
     fn default() -> Ages {
         Ages {
-            stale_ms: 30_000,
-            expired_ms: 600_000,
+            stale_ms: signed_millis(defaults::FRESH_FOR),
+            expired_ms: signed_millis(defaults::STALE_FOR),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use muster_proto::v1;
+use muster_rules::defaults;
 
 use crate::kinds::{
     Health, HealthSource, Lifecycle, Position, Protocol, RemovalReason, Security, Timestamp,
@@ -12,7 +13,7 @@ use crate::kinds::{
 use crate::policy::TrafficPolicy;
 
 /// The weight of an instance that does not name one.
-pub(crate) const DEFAULT_WEIGHT: u32 = 100;
+pub(crate) const DEFAULT_WEIGHT: u32 = defaults::WEIGHT;
 
 /// What names one instance. An id is unique only within its service. Ordered by bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::{StreamExt, TryFutureExt};
 use muster_proto::v1;
+use muster_rules::defaults;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -26,7 +27,7 @@ use crate::servers::Lane;
 /// none of them is as good as gone.
 const UNSENT: usize = 64;
 /// How long a server may take to end a stream that the client half-closed.
-const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+const HALF_CLOSE_TIMEOUT: Duration = defaults::HALF_CLOSE_TIMEOUT;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<v1::KeepAliveResponse, Status>> + Send>>;
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use muster_rules::defaults;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -25,9 +26,9 @@ use crate::telemetry::result_of;
 
 /// The longest wait before the first attempt after a stream broke: short, because the server
 /// already suspects the leases.
-const FIRST_RECONNECT: Duration = Duration::from_millis(100);
+const FIRST_RECONNECT: Duration = defaults::FIRST_RECONNECT;
 /// Answers in a row without confirmation after which another server is tried.
-pub(crate) const MOVE_AFTER: u32 = 2;
+pub(crate) const MOVE_AFTER: u32 = defaults::MOVE_AFTER;
 /// When the next lease is due if there is none.
 const NEVER: Duration = Duration::from_secs(3_600);
 

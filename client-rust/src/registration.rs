@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use muster_proto::v1;
+use muster_rules::defaults;
 #[cfg(feature = "tonic-0_14-serve")]
 use muster_rules::grace::Grace;
 use tokio::sync::watch;
@@ -32,7 +33,7 @@ use crate::telemetry::result_of;
 use crate::validate;
 
 /// The longest drain that the contract allows.
-const MAX_DRAIN: Duration = Duration::from_secs(600);
+const MAX_DRAIN: Duration = defaults::LONGEST_DRAIN;
 
 /// Where a registration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use muster_proto::v1;
+use muster_rules::defaults;
 use tokio::time::{Instant, timeout_at};
 
 use crate::calls::{What, request};
@@ -12,9 +13,9 @@ use crate::servers::Lane;
 use crate::telemetry::ObservedCall;
 
 /// How long the text may wait for them.
-const TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = defaults::SIMILAR_TIMEOUT;
 /// How many services are looked through: one page of the registry's list.
-const PAGE: i32 = 1_000;
+const PAGE: i32 = defaults::SIMILAR_PAGE;
 
 impl Shared {
     /// Services of the namespace whose names are like this one. None if the registry does not say:

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryFutureExt};
 use muster_proto::v1;
 use muster_proto::v1::watch_response::Frame;
+use muster_rules::defaults;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Request, Status};
 
@@ -28,7 +29,7 @@ use crate::telemetry::result_of;
 use crate::watch::{Staged, Watch};
 
 /// How often a client looks for a server that is not isolated from its store.
-const ISOLATED_RETRY: Duration = Duration::from_secs(10);
+const ISOLATED_RETRY: Duration = defaults::ISOLATED_RETRY;
 type Frames = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
 
 /// How a stream ended without an error.

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use muster_rules::defaults;
 
 use crate::status;
 
 /// How old the content of a token file may be.
-const FILE_CHECK: Duration = Duration::from_secs(10);
+const FILE_CHECK: Duration = defaults::TOKEN_FILE_CHECK;
 /// The longest token: longer headers are refused on the way.
-const MAX_BYTES: usize = 8 << 10;
+const MAX_BYTES: usize = defaults::LONGEST_TOKEN;
 
 /// Proves to the registry who calls. It is sent as `authorization: Bearer …` with every call, and
 /// only over TLS.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use muster_proto::v1;
+use muster_rules::defaults;
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::{self, Backoff};
@@ -26,10 +27,10 @@ use crate::watched::{Held, Watched};
 use crate::watcher::WatchLane;
 
 /// How long nothing but servers of a lower epoch must have answered until one is accepted.
-const LOWER_EPOCH_AFTER: Duration = Duration::from_secs(60);
+const LOWER_EPOCH_AFTER: Duration = defaults::LOWER_EPOCH_AFTER;
 /// After how long a view that was taken unverified is asked for again; doubles up to the cap.
-const UNVERIFIED_RETRY: Duration = Duration::from_secs(30);
-const UNVERIFIED_RETRY_CAP: Duration = Duration::from_secs(600);
+const UNVERIFIED_RETRY: Duration = defaults::UNVERIFIED_RETRY;
+const UNVERIFIED_RETRY_CAP: Duration = defaults::UNVERIFIED_RETRY_CAP;
 
 /// What the task holds of one selector.
 pub(crate) struct Track {

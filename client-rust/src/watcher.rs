@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use muster_rules::defaults;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -17,9 +18,9 @@ use crate::watch;
 use crate::watched::Watched;
 
 /// Subscriptions that one stream carries until a server says that it takes fewer.
-pub(crate) const SUBSCRIPTIONS_PER_STREAM: usize = 1_000;
+pub(crate) const SUBSCRIPTIONS_PER_STREAM: usize = defaults::SUBSCRIPTIONS_PER_STREAM;
 /// Watch streams that a client has at most.
-const MAX_WATCH_LANES: usize = 16;
+const MAX_WATCH_LANES: usize = defaults::WATCH_STREAMS;
 
 /// The selectors that are wanted. Users change the table and wake the task, which makes the stream
 /// carry them: so subscribing and dropping never wait, and no queue can overflow.

@@ -17,6 +17,7 @@ pub mod cache_file;
 pub mod cache_room;
 pub mod codes;
 pub mod connection;
+pub mod defaults;
 pub mod digest;
 pub mod elapsed;
 pub mod entry_set;

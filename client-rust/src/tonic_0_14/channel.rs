@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::uri::Authority;
 use http::{Request, Response};
 use muster_rules::connection::Phase;
+use muster_rules::defaults;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
@@ -58,8 +59,8 @@ impl Default for ChannelOptions {
         Self {
             authority: None,
             endpoint: None,
-            connect_timeout: Duration::from_secs(3),
-            first_view_wait: Duration::from_secs(5),
+            connect_timeout: defaults::ENDPOINT_CONNECT_TIMEOUT,
+            first_view_wait: defaults::FIRST_VIEW_WAIT,
             connector: Arc::new(Tcp),
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
+use muster_rules::defaults;
 use muster_rules::outcome::Outcome;
 use muster_rules::outlier::Ejecting;
 use muster_rules::usable::SlotState;
@@ -30,7 +31,7 @@ use super::usable::{Known, mode};
 
 /// How long changes of connections wait for others, so that a start with many of them does not build
 /// a table for each. What is lost, and the first that is ready, never wait.
-const COALESCE: Duration = Duration::from_millis(5);
+const COALESCE: Duration = defaults::COALESCE;
 
 /// Whether a channel is to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
