@@ -13,7 +13,7 @@ use super::explain::explain;
 /// Serve it as plain text, for example at `/debug/muster`, on a port that only operators reach: it
 /// tells addresses and names of instances. With axum:
 ///
-/// ```ignore
+/// ```text
 /// router.route("/debug/muster", get(|| async move { tonic_0_14::debug_page(&client) }))
 /// ```
 #[must_use]
