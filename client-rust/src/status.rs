@@ -242,7 +242,7 @@ pub(crate) fn status_of(
 }
 
 /// A status with the details of an error that Muster decided.
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "testing", feature = "tonic-0_14"))]
 pub(crate) fn status_with(
     code: tonic::Code,
     reason: &str,

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use muster_rules::errors::ERROR_DOMAIN;
 use tonic::{Code, Status};
 
 use crate::error::Reason;
 use crate::messages;
+use crate::status;
 
 use super::endpoint::Absence;
 
@@ -102,45 +101,7 @@ impl Failure {
 
     /// The status that a call ends with.
     pub(crate) fn to_status(&self) -> Status {
-        let message = self.text();
-        let details = status_details(self.code, &message, self.reason.as_str());
-        Status::with_details(self.code, message, details)
-    }
-}
-
-/// `google.rpc.Status{code, message, details: [Any(google.rpc.ErrorInfo{reason, domain})]}`,
-/// encoded by hand: three flat messages are no reason to depend on generated ones.
-fn status_details(code: Code, message: &str, reason: &str) -> Bytes {
-    const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
-    let mut info = Vec::new();
-    put_field(&mut info, 1, reason.as_bytes());
-    put_field(&mut info, 2, ERROR_DOMAIN.as_bytes());
-    let mut any = Vec::new();
-    put_field(&mut any, 1, ERROR_INFO.as_bytes());
-    put_field(&mut any, 2, &info);
-    let mut status = vec![1 << 3];
-    put_varint(&mut status, i32::from(code).unsigned_abs() as usize);
-    put_field(&mut status, 2, message.as_bytes());
-    put_field(&mut status, 3, &any);
-    status.into()
-}
-
-fn put_field(out: &mut Vec<u8>, number: u8, value: &[u8]) {
-    const LENGTH_DELIMITED: u8 = 2;
-    out.push(number << 3 | LENGTH_DELIMITED);
-    put_varint(out, value.len());
-    out.extend_from_slice(value);
-}
-
-fn put_varint(out: &mut Vec<u8>, value: usize) {
-    let mut rest = value;
-    loop {
-        let low = u8::try_from(rest & 0x7f).unwrap_or_default();
-        rest >>= 7;
-        if rest == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
+        status::status_with(self.code, self.reason.as_str(), &self.text(), &[], None)
     }
 }
 
@@ -167,8 +128,9 @@ mod tests {
 
     #[test]
     fn long_lengths_take_two_bytes() {
-        let mut out = Vec::new();
-        put_varint(&mut out, 300);
-        assert_eq!(out, [0xac, 0x02]);
+        let text = "x".repeat(300 - " [NO_INSTANCES]".len());
+        let status = Failure::none_serves(text).to_status();
+        assert_eq!(status.message().len(), 300);
+        assert!(status.details().starts_with(b"\x08\x0e\x12\xac\x02x"));
     }
 }
