@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Tells what of the rules the vectors alone reach, in both languages: in Go every block that nothing
-# reaches, in Rust a table of regions,
-# lines and branches, if the compiler's llvm-tools are installed.
+# reaches, in Rust a table of regions, lines and branches, if the compiler's llvm-tools are installed.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"

@@ -8,7 +8,7 @@ import (
 )
 
 func TestFilesAreUpToDate(t *testing.T) {
-	stale, err := run("../..", true)
+	stale, err := update("../..", false)
 	if err != nil || len(stale) > 0 {
 		t.Errorf("not up to date: %v, %v; run: go run ./conformance/defaults", stale, err)
 	}
@@ -30,10 +30,10 @@ func TestChangedDefaultChangesEveryFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if stale, err := run(root, true); err != nil || len(stale) != 3 {
+	if stale, err := update(root, false); err != nil || len(stale) != 3 {
 		t.Fatalf("stale %v, %v; want all three", stale, err)
 	}
-	if _, err := run(root, false); err != nil {
+	if _, err := update(root, true); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][]string{
@@ -51,7 +51,7 @@ func TestChangedDefaultChangesEveryFile(t *testing.T) {
 			}
 		}
 	}
-	if stale, err := run(root, true); err != nil || len(stale) != 0 {
+	if stale, err := update(root, false); err != nil || len(stale) != 0 {
 		t.Errorf("stale %v, %v after writing", stale, err)
 	}
 }

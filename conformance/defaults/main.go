@@ -4,16 +4,15 @@
 //
 //	go run ./conformance/defaults
 //
-// With -check it writes nothing and tells which files would change.
+// Its test tells when they are not up to date.
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 const source = "conformance/defaults.json"
@@ -34,25 +33,18 @@ type entry struct {
 }
 
 func main() {
-	check := flag.Bool("check", false, "tell what is out of date instead of writing it")
-	root := flag.String("root", ".", "the repository's folder")
-	flag.Parse()
-	stale, err := run(*root, *check)
+	stale, err := update(".", true)
 	for _, name := range stale {
-		fmt.Println("not up to date:", name)
+		fmt.Println("brought up to date:", name)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "defaults:", err)
 		os.Exit(1)
 	}
-	if *check && len(stale) > 0 {
-		fmt.Fprintln(os.Stderr, "defaults: run: go run ./conformance/defaults")
-		os.Exit(1)
-	}
 }
 
-// run brings the files up to date, and names those that were not.
-func run(root string, check bool) (stale []string, err error) {
+// update names the files that are not up to date, and writes them if asked to.
+func update(root string, write bool) (stale []string, err error) {
 	t, err := read(filepath.Join(root, source))
 	if err != nil {
 		return nil, err
@@ -78,7 +70,7 @@ func run(root string, check bool) (stale []string, err error) {
 			continue
 		}
 		stale = append(stale, target.path)
-		if check {
+		if !write {
 			continue
 		}
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // public
@@ -93,12 +85,11 @@ func read(path string) (t table, err error) {
 	if err != nil {
 		return t, err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(&t); err != nil {
+	if err := json.Unmarshal(text, &t); err != nil {
 		return t, fmt.Errorf("%s: %w", path, err)
 	}
 	seen := map[string]bool{}
-	for _, e := range append(append([]entry{}, t.Durations...), t.Numbers...) {
+	for _, e := range slices.Concat(t.Durations, t.Numbers) {
 		if e.Name == "" || e.About == "" || e.Value <= 0 || seen[e.Name] {
 			return t, fmt.Errorf("%s: %q occurs twice, or has no name, value or sentence", path, e.Name)
 		}
