@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -156,7 +157,7 @@ func (a *acks) send(ctx context.Context, s *server, request *musterv1.AckWatchRe
 	a.client.budget.call()
 	var retries backoff.Backoff
 	for range ackTries {
-		attempt, cancel := context.WithTimeout(ctx, callTimeout)
+		attempt, cancel := context.WithTimeout(ctx, defaults.CallTimeout)
 		_, err := s.discovery().AckWatch(attempt, request)
 		cancel()
 		if err == nil {

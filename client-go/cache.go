@@ -12,23 +12,6 @@ import (
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
-const (
-	// cacheLimit bounds what a cache directory holds, in bytes; the oldest
-	// files go first. With several processes it may be passed for a minute.
-	cacheLimit = defaults.CacheLimit
-	// cacheInterval is the least time between two writes of one view.
-	cacheInterval = defaults.CacheInterval
-	// cacheRefresh is after how long a view that did not change is written
-	// again, because its age begins at the writing.
-	cacheRefresh = defaults.CacheRefresh
-	// tempLifetime is how long a file that is being written may take; older
-	// ones were left by processes that died.
-	tempLifetime = defaults.CacheTempLifetime
-	// cachePending is how many views may wait to be written. More are not
-	// kept; each is offered again by its next frame.
-	cachePending = defaults.CachePending
-)
-
 // errTooLargeForCache is for a view that no eviction makes room for.
 var errTooLargeForCache = errors.New("the view is larger than a cache directory may be")
 
@@ -91,7 +74,7 @@ func (d *diskCache) offer(key string, v *View) {
 	if waiting != nil && waiting.position.Epoch == v.position.Epoch && waiting.position.Revision > v.position.Revision {
 		return // a Lookup that was answered late
 	}
-	if waiting == nil && len(d.pending) >= cachePending {
+	if waiting == nil && len(d.pending) >= defaults.CachePending {
 		return
 	}
 	d.pending[key] = v
@@ -120,7 +103,7 @@ func (d *diskCache) close(began time.Time) {
 		<-d.done
 	}
 	for key, v := range d.take(time.Time{}) {
-		if time.Since(began) < closeTimeout {
+		if time.Since(began) < defaults.CloseTimeout {
 			d.store(key, v)
 		}
 	}
@@ -180,9 +163,9 @@ func (d *diskCache) dueAt(key string, v *View) time.Time {
 	case !ok:
 		return time.Time{}.Add(1) // long ago
 	case last == writtenView{v.position.Epoch, v.viewID, v.digest, v.count, last.at}:
-		return last.at.Add(cacheRefresh)
+		return last.at.Add(defaults.CacheRefresh)
 	default:
-		return last.at.Add(cacheInterval)
+		return last.at.Add(defaults.CacheInterval)
 	}
 }
 
@@ -208,12 +191,12 @@ func (d *diskCache) store(key string, v *View) {
 // could be gone, and once a minute because of other processes.
 func (d *diskCache) makeRoom(needed uint64, name string) error {
 	now := time.Now()
-	if !d.scanned.IsZero() && d.used+needed <= cacheLimit && now.Sub(d.scanned) < cacheRefresh {
+	if !d.scanned.IsZero() && d.used+needed <= defaults.CacheLimit && now.Sub(d.scanned) < defaults.CacheRefresh {
 		d.used += needed
 		return nil
 	}
 	for key, w := range d.written { // the refresh of what is still wanted forgets nothing
-		if now.Sub(w.at) > 2*cacheRefresh {
+		if now.Sub(w.at) > 2*defaults.CacheRefresh {
 			delete(d.written, key)
 		}
 	}
@@ -223,12 +206,12 @@ func (d *diskCache) makeRoom(needed uint64, name string) error {
 	}
 	d.used, d.scanned = needed, now
 	files = slices.DeleteFunc(files, func(f rules.CacheSize) bool { return f.Name == name })
-	gone, fits := rules.CacheRoom(files, needed, cacheLimit)
+	gone, fits := rules.CacheRoom(files, needed, defaults.CacheLimit)
 	if !fits {
 		return errTooLargeForCache
 	}
 	for _, f := range files {
-		left := strings.HasSuffix(f.Name, tempSuffix) && now.UnixMilli()-f.ModifiedMs > tempLifetime.Milliseconds()
+		left := strings.HasSuffix(f.Name, tempSuffix) && now.UnixMilli()-f.ModifiedMs > defaults.CacheTempLifetime.Milliseconds()
 		if left || slices.Contains(gone, f.Name) {
 			err = errors.Join(err, d.files.remove(f.Name))
 		} else {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
@@ -58,7 +59,7 @@ func (d cacheDir) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > cacheLimit {
+	if info.Size() > defaults.CacheLimit {
 		return nil, fmt.Errorf("%s has %d bytes, more than a cache may hold", name, info.Size())
 	}
 	return os.ReadFile(d.path(name)) //nolint:gosec // in the directory that the user named

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
@@ -382,12 +383,12 @@ func TestCacheDirectoryIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		put("0000000000000001.view", cacheLimit/2, 3*time.Hour)
-		put("0000000000000002.view.corrupt", cacheLimit/2, 2*time.Hour)
+		put("0000000000000001.view", defaults.CacheLimit/2, 3*time.Hour)
+		put("0000000000000002.view.corrupt", defaults.CacheLimit/2, 2*time.Hour)
 		put("0000000000000003.view", 1000, time.Hour)
 		put(".0000000000000004.ABC.tmp", 10, 9*time.Minute)
 		put(".0000000000000005.ABC.tmp", 10, 11*time.Minute)
-		put("the user's own", cacheLimit, 10*time.Hour)
+		put("the user's own", defaults.CacheLimit, 10*time.Hour)
 		fill(t, r, dir)
 		want := []string{
 			".0000000000000004.ABC.tmp", "0000000000000002.view.corrupt", "0000000000000003.view",

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
@@ -13,7 +14,7 @@ type attempt func(ctx context.Context, s *server) error
 
 // call makes a unary call: it finds a server, tries, and on an error that may
 // pass tries again, elsewhere first, until ctx leaves no time for it. Every call of the contract
-// may be repeated safely. A ctx without deadline gets callTimeout.
+// may be repeated safely. A ctx without deadline gets defaults.CallTimeout.
 func (c *Client) call(ctx context.Context, op, subject string, do attempt) *Error {
 	return c.callWithin(ctx, op, subject, do, false)
 }
@@ -25,7 +26,7 @@ func (c *Client) callBriefly(ctx context.Context, op, subject string, do attempt
 }
 
 func (c *Client) callWithin(ctx context.Context, op, subject string, do attempt, brief bool) *Error {
-	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
+	ctx, cancel := withDefaultTimeout(ctx, defaults.CallTimeout)
 	defer cancel()
 	call := c.beginCall(ctx, op, subject)
 	call.brief = brief

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
@@ -99,7 +100,7 @@ func (c *Client) Ready(ctx context.Context) error {
 	if c.isClosing() {
 		return closedError("client")
 	}
-	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
+	ctx, cancel := withDefaultTimeout(ctx, defaults.CallTimeout)
 	defer cancel()
 	var retries backoff.Backoff
 	for {
@@ -171,7 +172,7 @@ func (c *Client) Close() error {
 func (c *Client) close() {
 	defer close(c.closeDone)
 	began := time.Now()
-	deadline := time.AfterFunc(closeTimeout, c.cancel)
+	deadline := time.AfterFunc(defaults.CloseTimeout, c.cancel)
 	defer deadline.Stop()
 	c.mu.Lock()
 	c.closing = true

@@ -18,28 +18,8 @@ import (
 // Version is the release of this library, sent with every call.
 const Version = "0.1.0"
 
-// Settings that both clients share and that nobody needed to change yet.
-const (
-	// protocolVersion is the version of the protocol that this client speaks.
-	protocolVersion = "1"
-	// connectTimeout bounds one attempt to reach one server, so that three
-	// servers fit into one TTL.
-	connectTimeout = defaults.ConnectTimeout
-	// callTimeout bounds a call whose caller gave no deadline.
-	callTimeout = defaults.CallTimeout
-	// transportKeepaliveTime is after how much silence a connection to the
-	// registry is probed, transportKeepaliveTimeout how long that may take.
-	transportKeepaliveTime    = defaults.TransportKeepaliveTime
-	transportKeepaliveTimeout = defaults.TransportKeepaliveTimeout
-	// idleStreamTimeout is after how much silence a watch stream is reopened:
-	// before its views become STALE.
-	idleStreamTimeout = defaults.IdleStreamTimeout
-	// streamLifetime is the mean life of a watch stream, ±20 %; it spreads
-	// clients over servers.
-	streamLifetime = defaults.StreamLifetime
-	// closeTimeout bounds Close.
-	closeTimeout = defaults.CloseTimeout
-)
+// protocolVersion is the version of the protocol that this client speaks.
+const protocolVersion = "1"
 
 // Config holds every setting of a Client. Options change it; the defaults are
 // those of [New].
@@ -197,11 +177,11 @@ func (c *Config) validate() *Error {
 		return optionError("Region", rules.Quote(c.Region), "use at most 63 bytes")
 	case len(c.Zone) > maxNameBytes:
 		return optionError("Zone", rules.Quote(c.Zone), "use at most 63 bytes")
-	case c.TTL < time.Second || c.TTL > time.Hour || c.TTL%time.Millisecond != 0:
+	case !wholeMs(c.TTL, rules.ShortestTTLMs, rules.LongestTTLMs):
 		return optionError("TTL", exactly(c.TTL), "use 1s to 1h in whole milliseconds")
 	case c.FreshFor.Milliseconds() <= 0 || c.StaleFor.Milliseconds() <= c.FreshFor.Milliseconds():
 		return optionError("Freshness", exactly(c.FreshFor)+", "+exactly(c.StaleFor), "both must be positive, and the second longer")
-	case c.GracePeriod < rules.ShortestGraceMs*time.Millisecond || c.GracePeriod > rules.LongestGraceMs*time.Millisecond || c.GracePeriod%time.Millisecond != 0:
+	case !wholeMs(c.GracePeriod, rules.ShortestGraceMs, rules.LongestGraceMs):
 		return optionError("GracePeriod", exactly(c.GracePeriod), "use 3s to 24h in whole milliseconds")
 	case (c.cached || c.CacheDir != "") && !filepath.IsAbs(c.CacheDir):
 		return optionError("CacheDir", rules.Quote(c.CacheDir), "use an absolute path, or leave the option out for no cache")
@@ -228,4 +208,9 @@ func optionError(name string, value any, allowed string) *Error {
 // the TTL, and at most what it is for endpoints.
 func (c *Config) backoffCap() time.Duration {
 	return leaseBackoffCap(c.TTL)
+}
+
+// wholeMs tells whether a duration is in whole milliseconds, and in bounds.
+func wholeMs(d time.Duration, leastMs, mostMs int64) bool {
+	return d >= time.Duration(leastMs)*time.Millisecond && d <= time.Duration(mostMs)*time.Millisecond && d%time.Millisecond == 0
 }

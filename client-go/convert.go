@@ -9,9 +9,6 @@ import (
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
-// defaultWeight is the weight of an instance that says none.
-const defaultWeight = defaults.Weight
-
 // instanceFrom takes what a server sent into the domain type. Unspecified
 // values read as the contract says.
 func instanceFrom(p *musterv1.Instance) *Instance {
@@ -20,7 +17,7 @@ func instanceFrom(p *musterv1.Instance) *Instance {
 		Version:        p.GetVersion(),
 		Endpoints:      make([]Endpoint, len(p.GetEndpoints())),
 		Locality:       Locality{p.GetLocality().GetRegion(), p.GetLocality().GetZone()},
-		Weight:         defaultWeight,
+		Weight:         defaults.Weight,
 		Lifecycle:      orDefault(Lifecycle(p.GetLifecycle()), Serving),
 		Shard:          shardFrom(p.GetShard()),
 		Metadata:       p.GetMetadata(),

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -12,7 +13,7 @@ import (
 func (s *watchStream) take(frame *musterv1.WatchResponse) *Error {
 	now := time.Now()
 	s.messages++
-	s.idleAt = now.Add(idleStreamTimeout)
+	s.idleAt = now.Add(defaults.IdleStreamTimeout)
 	s.lane.lastGood = now
 	if s.messages == 1 {
 		s.lane.watcher.setFailure(nil)
@@ -130,7 +131,7 @@ func (s *watchStream) publish(k *core, h *musterv1.ViewHeader, r rules.FrameResu
 	case !f.Unverified():
 		k.retryAfter, k.retryDelay = time.Time{}, 0
 	case r.Snapshot:
-		k.retryDelay = min(max(2*k.retryDelay, unverifiedRetry), unverifiedRetryCap)
+		k.retryDelay = min(max(2*k.retryDelay, defaults.UnverifiedRetry), defaults.UnverifiedRetryCap)
 		k.retryAfter = time.Now().Add(k.retryDelay)
 	}
 	k.publish(func(v *View) {

@@ -11,12 +11,8 @@ import (
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
-const (
-	// defaultDrain is how long a drain without deadline waits for watchers.
-	defaultDrain = 5 * time.Second
-	// maxDrain is the longest wait that the contract allows.
-	maxDrain = defaults.LongestDrain
-)
+// defaultDrain is how long a drain without deadline waits for watchers.
+const defaultDrain = 5 * time.Second
 
 // DrainWatcher is one watcher that a drain waited for in vain.
 type DrainWatcher struct {
@@ -78,9 +74,9 @@ func (r *Registration) Drain(ctx context.Context) (DrainReport, error) {
 	began := time.Now()
 	wait := defaultDrain
 	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(time.Until(deadline)*9/10, maxDrain)
+		wait = min(time.Until(deadline)*9/10, defaults.LongestDrain)
 	}
-	ctx, cancel := withDefaultTimeout(ctx, wait+callTimeout)
+	ctx, cancel := withDefaultTimeout(ctx, wait+defaults.CallTimeout)
 	defer cancel()
 	report, err := s.drain(ctx, wait, began)
 	s.client.config.telemetry.observe(DrainFinished{s.subject, resultOf(err), report})

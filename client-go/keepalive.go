@@ -14,10 +14,6 @@ import (
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
-// halfCloseTimeout is how long a server may take to end a stream that the
-// client half-closed.
-const halfCloseTimeout = defaults.HalfCloseTimeout
-
 // keepaliveStream is one open KeepAlive stream. Only its reader and run use it.
 type keepaliveStream struct {
 	keeper *keeper
@@ -82,7 +78,7 @@ func (s *keepaliveStream) read() {
 // close half-closes, gives the server a moment to end the stream, and joins.
 func (s *keepaliveStream) close() {
 	_ = s.stream.CloseSend() // the stream may have ended before
-	late := time.AfterFunc(halfCloseTimeout, s.cancel)
+	late := time.AfterFunc(defaults.HalfCloseTimeout, s.cancel)
 	defer late.Stop()
 	for ended := false; !ended; {
 		select {
@@ -202,7 +198,7 @@ func (s *keepaliveStream) take(answer *musterv1.KeepAliveResponse, choice *serve
 	}
 	stuck := time.Duration(0)
 	for i, kept := range batch.leases {
-		if s.observeOne(kept, batch.sent, exceptions[uint32(i)]) >= moveAfter {
+		if s.observeOne(kept, batch.sent, exceptions[uint32(i)]) >= defaults.MoveAfter {
 			stuck = max(stuck, kept.ttl)
 		}
 	}
@@ -240,7 +236,7 @@ func (s *keepaliveStream) takeOne(kept *keptLease, sent time.Time, exception *mu
 		return 0
 	case exception.GetUnconfirmed() != nil:
 		u := exception.GetUnconfirmed()
-		retry := min(max(u.GetRetryAfter().AsDuration(), keepaliveTogether), kept.ttl/3)
+		retry := min(max(u.GetRetryAfter().AsDuration(), defaults.KeepalivesTogether), kept.ttl/3)
 		count := k.reschedule(kept, time.Now().Add(retry))
 		reason := short(u.GetReason().String(), "UNCONFIRMED_REASON_")
 		kept.session.leaseUnconfirmed(kept.id, textUnconfirmed(reason, retry), nil)
@@ -283,7 +279,7 @@ func (k *keeper) takeDue(now time.Time) []*keptLease {
 		return nil
 	}
 	for _, kept := range k.leases {
-		if !kept.pending && !kept.due.After(now.Add(keepaliveTogether)) {
+		if !kept.pending && !kept.due.After(now.Add(defaults.KeepalivesTogether)) {
 			kept.pending = true
 			due = append(due, kept)
 		}

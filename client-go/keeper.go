@@ -9,19 +9,6 @@ import (
 	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
-const (
-	// keepaliveTogether: leases due within this time share a message.
-	keepaliveTogether = defaults.KeepalivesTogether
-	// keepaliveBatch is the largest number of leases in one message.
-	keepaliveBatch = defaults.LeasesPerKeepalive
-	// firstReconnect is the longest wait before the first attempt after a
-	// stream broke: short, because the server already suspects the leases.
-	firstReconnect = defaults.FirstReconnect
-	// moveAfter is how many answers in a row without confirmation make the
-	// keeper try another server.
-	moveAfter = defaults.MoveAfter
-)
-
 // keeper renews all leases of a client on one stream. Its one goroutine runs
 // from the first lease on.
 type keeper struct {
@@ -131,7 +118,7 @@ func (k *keeper) run() {
 		k.unconfirmed(err)
 		delay := retries.Next(leaseBackoffCap(k.shortestTTL()), k.client.config.words())
 		if retries.Failures() == 1 {
-			delay = spread(firstReconnect, k.client.config.words())
+			delay = spread(defaults.FirstReconnect, k.client.config.words())
 		}
 		k.pause(ctx, max(delay, err.RetryAfter))
 	}

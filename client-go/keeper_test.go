@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -179,8 +180,8 @@ func TestServerThatAcceptsAndNeverAnswersIsPassedBy(t *testing.T) {
 		c := newTestClient(t, r, "a:1", "b:1")
 		began := time.Now()
 		mustRegister(t, c, spec("pay-1"))
-		if d := time.Since(began); d < connectTimeout || d > connectTimeout+time.Second {
-			t.Errorf("it took %v; the connect timeout is %v", d, connectTimeout)
+		if d := time.Since(began); d < defaults.ConnectTimeout || d > defaults.ConnectTimeout+time.Second {
+			t.Errorf("it took %v; the connect timeout is %v", d, defaults.ConnectTimeout)
 		}
 	})
 }
@@ -292,8 +293,8 @@ func TestCloseIsBoundedWithoutAnyServer(t *testing.T) {
 		a.Mute(true)
 		began := time.Now()
 		closeClient(t, c)
-		if d := time.Since(began); d > closeTimeout {
-			t.Errorf("Close took %v, allowed are %v", d, closeTimeout)
+		if d := time.Since(began); d > defaults.CloseTimeout {
+			t.Errorf("Close took %v, allowed are %v", d, defaults.CloseTimeout)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -120,8 +121,8 @@ func TestStaleLookupTriesEachServerOnce(t *testing.T) {
 		a.Start()
 		a.Mute(true)
 		time.Sleep(time.Second) // attempts of the same moment are shared
-		if d := took(SourceMemory); d != connectTimeout {
-			t.Errorf("one is silent: after %v, want %v", d, connectTimeout)
+		if d := took(SourceMemory); d != defaults.ConnectTimeout {
+			t.Errorf("one is silent: after %v, want %v", d, defaults.ConnectTimeout)
 		}
 		began := time.Now()
 		if _, err := c.Lookup(t.Context(), Service("shop", "cart"), AllowStale()); !errors.Is(err, ErrNoServer) {

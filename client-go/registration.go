@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -101,7 +102,7 @@ func (c *Client) Register(ctx context.Context, specs ...InstanceSpec) (*Registra
 	if !c.adopt(s) {
 		return nil, closedError("client")
 	}
-	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
+	ctx, cancel := withDefaultTimeout(ctx, defaults.CallTimeout)
 	defer cancel()
 	select {
 	case <-s.settled:
@@ -158,7 +159,7 @@ func (r *Registration) Flush(ctx context.Context) error { return r.session.flush
 // bounds the wait (5 s without a deadline); the client goes on trying until the
 // lease would have expired. Repeating it is no error.
 func (r *Registration) Deregister(ctx context.Context) error {
-	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
+	ctx, cancel := withDefaultTimeout(ctx, defaults.CallTimeout)
 	defer cancel()
 	s := r.session
 	s.endWith(ctx, Deregistered)

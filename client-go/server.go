@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	endpointbackoff "github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -60,7 +61,7 @@ func newServer(address string, all *servers) *server {
 }
 
 // connect makes sure that there is a connection whose server answered and is
-// ours. It takes at most connectTimeout. Callers share an attempt that failed a
+// ours. It takes at most defaults.ConnectTimeout. Callers share an attempt that failed a
 // moment ago, so that an outage is not dialled once for each registration,
 // unless they want it afresh.
 func (s *server) connect(ctx context.Context, afresh bool) *Error {
@@ -121,9 +122,9 @@ func (s *server) dial() (*grpc.ClientConn, *Error) {
 		grpc.WithNoProxy(),
 		grpc.WithIdleTimeout(0),
 		grpc.WithDisableServiceConfig(),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: defaults.ConnectTimeout}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: transportKeepaliveTime, Timeout: transportKeepaliveTimeout, PermitWithoutStream: true,
+			Time: defaults.TransportKeepaliveTime, Timeout: defaults.TransportKeepaliveTimeout, PermitWithoutStream: true,
 		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithUnaryInterceptor(headers.unary),
@@ -151,12 +152,12 @@ func (s *server) dialTransport(ctx context.Context, address string) (net.Conn, e
 // that it speaks our protocol and belongs to our cluster.
 func (s *server) introduce(ctx context.Context, conn *grpc.ClientConn) *Error {
 	s.cause.Store(nil)
-	attempt, cancel := context.WithTimeout(ctx, connectTimeout)
+	attempt, cancel := context.WithTimeout(ctx, defaults.ConnectTimeout)
 	defer cancel()
 	info, err := musterv1.NewServerServiceClient(conn).GetServerInfo(attempt, &musterv1.GetServerInfoRequest{})
 	if err != nil {
 		if ctx.Err() == nil && attempt.Err() != nil {
-			s.failedWith(textNoAnswer(connectTimeout))
+			s.failedWith(textNoAnswer(defaults.ConnectTimeout))
 		}
 		return fromStatus(ctx, err, "connect", s.address, s.address)
 	}
@@ -178,9 +179,9 @@ func (s *server) introduce(ctx context.Context, conn *grpc.ClientConn) *Error {
 // leasesPerMessage is how many leases one keepalive to the server may renew.
 func (s *server) leasesPerMessage() int {
 	if limit := s.limits.Load().GetLeasesPerKeepalive(); limit > 0 {
-		return int(min(limit, keepaliveBatch))
+		return int(min(limit, defaults.LeasesPerKeepalive))
 	}
-	return keepaliveBatch
+	return defaults.LeasesPerKeepalive
 }
 
 // swallows notes that the connection took messages and brought no answer. It is
@@ -251,7 +252,7 @@ func protocolError(address string, oldest, newest uint32) *Error {
 // dialCause is the innermost error of a dial, such as "connection refused".
 func dialCause(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return textNoAnswer(connectTimeout)
+		return textNoAnswer(defaults.ConnectTimeout)
 	}
 	for {
 		inner := errors.Unwrap(err)

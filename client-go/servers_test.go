@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -68,8 +69,8 @@ func TestRegisterWithoutServerGivesTheSameError(t *testing.T) {
 		if !errors.Is(err, ErrNoServer) {
 			t.Fatalf("error %v", err)
 		}
-		if d := time.Since(began); d != callTimeout {
-			t.Errorf("without a deadline it took %v, want %v", d, callTimeout)
+		if d := time.Since(began); d != defaults.CallTimeout {
+			t.Errorf("without a deadline it took %v, want %v", d, defaults.CallTimeout)
 		}
 	})
 }

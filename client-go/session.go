@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/muster-registry/muster/client-go/internal/backoff"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -116,7 +117,7 @@ func (s *session) register(ctx context.Context, previous *lease) *Error {
 }
 
 func (s *session) tryRegister(ctx context.Context, request *musterv1.RegisterRequest) (*musterv1.RegisterResponse, *Error) {
-	ctx, cancel := context.WithTimeout(withHeaders(ctx, s.headers), callTimeout)
+	ctx, cancel := context.WithTimeout(withHeaders(ctx, s.headers), defaults.CallTimeout)
 	defer cancel()
 	var response *musterv1.RegisterResponse
 	err := s.client.try(ctx, "register", s.subject, func(ctx context.Context, server *server) (err error) {
@@ -261,7 +262,7 @@ func (s *session) delay(retries *backoff.Backoff, err *Error) time.Duration {
 }
 
 func (s *session) tryDeregister(ctx context.Context, held lease) *Error {
-	ctx, cancel := context.WithTimeout(withHeaders(ctx, s.endHeaders()), callTimeout)
+	ctx, cancel := context.WithTimeout(withHeaders(ctx, s.endHeaders()), defaults.CallTimeout)
 	defer cancel()
 	return s.client.try(ctx, "deregister", s.subject, func(ctx context.Context, server *server) error {
 		response, err := server.registrations().Deregister(ctx, &musterv1.DeregisterRequest{LeaseId: held.id})

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -241,7 +242,7 @@ func (s *session) refuse(version uint64, err *Error) {
 
 // flush waits for the version of now.
 func (s *session) flush(ctx context.Context) *Error {
-	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
+	ctx, cancel := withDefaultTimeout(ctx, defaults.CallTimeout)
 	defer cancel()
 	s.mu.Lock()
 	version := s.version
@@ -347,7 +348,7 @@ func (s *session) withdraw(ctx context.Context) error {
 
 // interruptible bounds a call and lets end interrupt it.
 func (s *session) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, defaults.CallTimeout)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.interrupt = cancel

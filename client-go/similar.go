@@ -14,22 +14,18 @@ const (
 	similarEdits = 2
 	// similarShown is how many such names are told.
 	similarShown = 3
-	// similarTimeout bounds asking for them: they are a help, not an answer.
-	similarTimeout = defaults.SimilarTimeout
-	// similarPage is how many services are looked at.
-	similarPage = defaults.SimilarPage
 )
 
 // similarTo asks the registry for names like one that was never registered. It
 // is empty if there are none, or if these credentials may not list.
 func (c *Client) similarTo(ctx context.Context, wanted ServiceName) []string {
-	ctx, cancel := context.WithTimeout(ctx, similarTimeout)
+	ctx, cancel := context.WithTimeout(ctx, defaults.SimilarTimeout)
 	defer cancel()
 	var names []ServiceName
 	c.budget.call()
 	err := c.try(ctx, "list services", wanted.Namespace, func(ctx context.Context, s *server) error {
 		response, err := s.discovery().ListServices(ctx, &musterv1.ListServicesRequest{
-			Namespace: wanted.Namespace, PageSize: similarPage,
+			Namespace: wanted.Namespace, PageSize: defaults.SimilarPage,
 		})
 		for _, summary := range response.GetServices() {
 			names = append(names, ServiceName{summary.GetState().GetNamespace(), summary.GetState().GetService()})

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -99,7 +100,7 @@ func (s InstanceSpec) proto() *musterv1.Instance {
 		SchemaVersion: s.SchemaVersion,
 	}
 	if s.Weight == nil {
-		p.Weight = proto.Uint32(defaultWeight)
+		p.Weight = proto.Uint32(defaults.Weight)
 	}
 	if s.Locality != (Locality{}) {
 		p.Locality = &musterv1.Locality{Region: s.Locality.Region, Zone: s.Locality.Zone}

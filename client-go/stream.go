@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/rules"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -75,7 +76,7 @@ func newWatchStream(ctx context.Context, l *watchLane, s *server, cores []*core)
 	stream.ctx, stream.cancel = context.WithCancel(ctx)
 	for _, k := range cores {
 		stream.requested[k.id] = k
-		stream.unanswered[k.id] = stream.began.Add(callTimeout)
+		stream.unanswered[k.id] = stream.began.Add(defaults.CallTimeout)
 	}
 	return stream
 }
@@ -90,7 +91,7 @@ func (s *watchStream) open(request *musterv1.WatchRequest) (*musterv1.Opened, *E
 		s.resumed[sub.GetSubscriptionId()] = sub.GetResume() != nil
 	}
 	s.tasks.Go(func() { s.read(stream) })
-	timer := time.NewTimer(callTimeout)
+	timer := time.NewTimer(defaults.CallTimeout)
 	defer timer.Stop()
 	select {
 	case frame := <-s.frames:
@@ -103,7 +104,7 @@ func (s *watchStream) open(request *musterv1.WatchRequest) (*musterv1.Opened, *E
 	case err := <-s.failed:
 		return nil, s.error(err)
 	case <-timer.C:
-		return nil, s.quiet(callTimeout)
+		return nil, s.quiet(defaults.CallTimeout)
 	}
 }
 
@@ -133,16 +134,16 @@ func (s *watchStream) takeOver() {
 	s.id = s.first.GetStreamId()
 	s.opened(s.first)
 	s.stay()
-	s.idleAt = time.Now().Add(idleStreamTimeout)
+	s.idleAt = time.Now().Add(defaults.IdleStreamTimeout)
 	s.tasks.Go(func() { s.lane.acks.run(s.ctx, s.server, s.id) })
 }
 
 // stay puts off leaving the stream by choice: for about an hour, or if its
 // server is isolated until the next look for another.
 func (s *watchStream) stay() {
-	wait := streamLifetime*4/5 + spread(streamLifetime*2/5, s.lane.watcher.client.config.words())
+	wait := defaults.StreamLifetime*4/5 + spread(defaults.StreamLifetime*2/5, s.lane.watcher.client.config.words())
 	if s.isolated && len(s.lane.watcher.client.servers.list) > 1 {
-		wait = isolatedRetry
+		wait = defaults.IsolatedRetry
 	}
 	s.handoverAt = time.Now().Add(wait)
 }
@@ -214,13 +215,13 @@ func (s *watchStream) deadlinePassed(now time.Time) (end streamEnd, err *Error, 
 	if !now.Before(s.idleAt) {
 		s.server.swallows()
 		s.lane.watcher.client.servers.failed(s.server)
-		return streamBroken, s.quiet(idleStreamTimeout), true
+		return streamBroken, s.quiet(defaults.IdleStreamTimeout), true
 	}
 	for _, at := range s.unanswered {
 		if !now.Before(at) {
 			s.server.swallows()
 			s.lane.watcher.client.servers.failed(s.server)
-			return streamBroken, s.quiet(callTimeout), true
+			return streamBroken, s.quiet(defaults.CallTimeout), true
 		}
 	}
 	for _, k := range s.requested {

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
 // core is one watched selector, shared by all subscriptions that are equal to
@@ -159,7 +161,7 @@ func (s *Subscription) Err() error {
 // too few instances.
 func (s *Subscription) Wait(ctx context.Context, least int) (*View, error) {
 	began := time.Now()
-	ctx, cancel := withDefaultTimeout(ctx, callTimeout)
+	ctx, cancel := withDefaultTimeout(ctx, defaults.CallTimeout)
 	defer cancel()
 	var similar similarNames
 	defer similar.end()

@@ -11,13 +11,6 @@ import (
 	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
-const (
-	// tokenFileCheck is how old the content of a token file may be.
-	tokenFileCheck = defaults.TokenFileCheck
-	// maxTokenBytes is the longest token: longer headers are refused on the way.
-	maxTokenBytes = defaults.LongestToken
-)
-
 // Token proves to the registry who calls. It is sent as
 // "authorization: Bearer …" with every call, and only over TLS.
 type Token struct {
@@ -63,7 +56,7 @@ func (f tokenFile) Token(context.Context) (Token, error) {
 	if value == "" {
 		return Token{}, fmt.Errorf("file %s is empty", string(f))
 	}
-	return Token{Value: value, ValidFor: tokenFileCheck}, nil
+	return Token{Value: value, ValidFor: defaults.TokenFileCheck}, nil
 }
 
 // fileCause is an error of the file system without the path, which the text
@@ -81,8 +74,8 @@ func (t Token) check() error {
 	switch {
 	case t.Value == "":
 		return errors.New("the token is empty")
-	case len(t.Value) > maxTokenBytes:
-		return fmt.Errorf("the token has %d bytes, at most %d are allowed", len(t.Value), maxTokenBytes)
+	case len(t.Value) > defaults.LongestToken:
+		return fmt.Errorf("the token has %d bytes, at most %d are allowed", len(t.Value), defaults.LongestToken)
 	case strings.ContainsFunc(t.Value, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return errors.New("the token has characters other than printable ASCII")
 	default:

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
 // tokens is the token in use and where the next one comes from. It is safe for
@@ -82,7 +84,7 @@ func (t *tokens) present() (value string, fresh bool) {
 
 // fetch asks the source. The caller holds busy.
 func (t *tokens) fetch(ctx context.Context) *Error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, defaults.CallTimeout)
 	defer cancel()
 	asked := time.Now()
 	token, err := t.source.Token(ctx)

@@ -12,19 +12,6 @@ import (
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
-const (
-	// lowerEpochAfter is how long nothing but servers of a lower epoch must
-	// have answered until one of them is accepted.
-	lowerEpochAfter = defaults.LowerEpochAfter
-	// unverifiedRetry is after how long a view that was taken unverified is
-	// asked for again; it doubles up to unverifiedRetryCap.
-	unverifiedRetry    = defaults.UnverifiedRetry
-	unverifiedRetryCap = defaults.UnverifiedRetryCap
-	// isolatedRetry is how often a client looks for a server that is not
-	// isolated from its store.
-	isolatedRetry = defaults.IsolatedRetry
-)
-
 // watchLane keeps one stream open that carries some of the subscriptions of a
 // client, all of them unless they are more than servers take on one stream. Its
 // goroutine runs from the first subscription on and is the only one who applies
@@ -150,7 +137,7 @@ func (l *watchLane) delay() time.Duration {
 	if delay := l.retries.Next(backoff.EndpointCap, word); l.retries.Failures() > 1 {
 		return delay
 	}
-	return spread(firstReconnect, word)
+	return spread(defaults.FirstReconnect, word)
 }
 
 // pause waits, but not for subscriptions that nobody wants any more.
@@ -278,7 +265,7 @@ func (l *watchLane) checkDisk(k *core) {
 
 // acceptsLower tells whether a lower epoch is better than nothing by now.
 func (l *watchLane) acceptsLower() bool {
-	return l.epoch > 0 && time.Since(l.lastGood) >= lowerEpochAfter
+	return l.epoch > 0 && time.Since(l.lastGood) >= defaults.LowerEpochAfter
 }
 
 // checkEpoch refuses servers of an older history than was seen.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -110,7 +111,7 @@ func TestRefusalEndsOneSubscriptionAlone(t *testing.T) {
 		mustWait(t, pay, 1)
 		// If the stream began with pay alone, the registry of this test never
 		// answers for secret, and the stream is opened anew.
-		time.Sleep(callTimeout + 2*time.Second)
+		time.Sleep(defaults.CallTimeout + 2*time.Second)
 		if !errors.Is(secret.Err(), ErrForbidden) || pay.Err() != nil {
 			t.Errorf("errors %v and %v", secret.Err(), pay.Err())
 		}

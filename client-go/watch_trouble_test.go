@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -225,8 +226,8 @@ func TestQuietStreamIsReopenedElsewhere(t *testing.T) {
 		if _, err := sub.Wait(timeout(t, time.Minute), 1); err != nil {
 			t.Fatal(err)
 		}
-		if d := time.Since(began); d < idleStreamTimeout || d > idleStreamTimeout+time.Second {
-			t.Errorf("reopened after %v, want %v", d, idleStreamTimeout)
+		if d := time.Since(began); d < defaults.IdleStreamTimeout || d > defaults.IdleStreamTimeout+time.Second {
+			t.Errorf("reopened after %v, want %v", d, defaults.IdleStreamTimeout)
 		}
 	})
 }
@@ -420,14 +421,14 @@ func TestStreamThatGoesQuietLaterIsReopenedToo(t *testing.T) {
 			t.Fatalf("%d streams while progress arrives, want 1", n)
 		}
 		quiet.Store(true)
-		time.Sleep(idleStreamTimeout - 11*time.Second)
+		time.Sleep(defaults.IdleStreamTimeout - 11*time.Second)
 		quiet.Store(false)
 		time.Sleep(time.Minute)
 		if n := c.Stats().WatchStreams; n != 1 {
-			t.Fatalf("%d streams after a pause shorter than %v, want 1", n, idleStreamTimeout)
+			t.Fatalf("%d streams after a pause shorter than %v, want 1", n, defaults.IdleStreamTimeout)
 		}
 		quiet.Store(true)
-		time.Sleep(idleStreamTimeout + 6*time.Second)
+		time.Sleep(defaults.IdleStreamTimeout + 6*time.Second)
 		if n := c.Stats().BrokenStreams; n < 1 {
 			t.Errorf("a quiet stream was not reopened")
 		}

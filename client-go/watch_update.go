@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
 
@@ -40,7 +41,7 @@ func (s *watchStream) syncSubscriptions() {
 	}
 	s.updating = true
 	s.tasks.Go(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, callTimeout)
+		ctx, cancel := context.WithTimeout(s.ctx, defaults.CallTimeout)
 		defer cancel()
 		result := watchUpdate{added: added}
 		if _, err := s.server.discovery().UpdateWatch(ctx, request); err != nil {
@@ -77,7 +78,7 @@ func (s *watchStream) addMissing(wanted []*core, request *musterv1.UpdateWatchRe
 		add := s.lane.subscription(k)
 		k.frames.BeginStream(add.GetResume() != nil)
 		s.requested[k.id] = k
-		s.unanswered[k.id] = time.Now().Add(callTimeout)
+		s.unanswered[k.id] = time.Now().Add(defaults.CallTimeout)
 		request.Add = append(request.Add, add)
 		added = append(added, k)
 	}

@@ -13,14 +13,6 @@ import (
 	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
-const (
-	// subscriptionsPerStream is how many subscriptions one stream carries until
-	// a server says that it takes fewer.
-	subscriptionsPerStream = defaults.SubscriptionsPerStream
-	// maxWatchLanes is how many watch streams a client has at most.
-	maxWatchLanes = defaults.WatchStreams
-)
-
 // watcher is what a client watches, seen from its users: the table that the
 // goroutines of its lanes bring about.
 type watcher struct {
@@ -44,7 +36,7 @@ func newWatcher(c *Client) *watcher {
 		client:    c,
 		clock:     clientClock{time.Now()},
 		cores:     make(map[string]*core),
-		perStream: subscriptionsPerStream,
+		perStream: defaults.SubscriptionsPerStream,
 	}
 }
 
@@ -85,7 +77,7 @@ func (w *watcher) roomLocked(epoch uint64) *watchLane {
 			return lane
 		}
 	}
-	if len(w.lanes) == maxWatchLanes {
+	if len(w.lanes) == defaults.WatchStreams {
 		return nil
 	}
 	lane := newWatchLane(w, epoch)
@@ -116,7 +108,7 @@ func (w *watcher) dropLocked(k *core) {
 
 func (w *watcher) fullLocked(selector Selector) *Error {
 	return newError(ReasonLimitExceeded, codes.ResourceExhausted, "subscribe", selector.String(),
-		textTooManySelectors(selector.String(), len(w.cores), maxWatchLanes, w.perStream))
+		textTooManySelectors(selector.String(), len(w.cores), defaults.WatchStreams, w.perStream))
 }
 
 // limit takes what a server says that one stream may carry. The lane of the
@@ -127,7 +119,7 @@ func (w *watcher) limit(from *watchLane, perStream int) {
 		return
 	}
 	w.mu.Lock()
-	w.perStream = min(perStream, subscriptionsPerStream)
+	w.perStream = min(perStream, defaults.SubscriptionsPerStream)
 	var ended []*core
 	if len(from.cores) > w.perStream {
 		for _, k := range sorted(maps.Keys(from.cores))[w.perStream:] {

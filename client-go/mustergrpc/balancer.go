@@ -15,15 +15,7 @@ import (
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
-const (
-	balancerName = "muster_v1"
-	// coalesce is how long changes of connections wait for others, so that a
-	// start with many of them does not build a table for each. What is lost, and
-	// the first that is ready, never wait.
-	coalesce = defaults.Coalesce
-	// firstViewWait is how long calls wait for the first view.
-	firstViewWait = defaults.FirstViewWait
-)
+const balancerName = "muster_v1"
 
 type logger = *slog.Logger
 
@@ -37,7 +29,7 @@ func (builder) Name() string { return balancerName }
 // Build implements balancer.Builder.
 func (builder) Build(cc balancer.ClientConn, _ balancer.BuildOptions) balancer.Balancer {
 	b := &viewBalancer{cc: cc, began: time.Now(), plan: &plan{ring: &ring{}}, slots: make(map[rules.SlotKey]*slot)}
-	b.noView = time.AfterFunc(firstViewWait, b.gaveUpWaiting)
+	b.noView = time.AfterFunc(defaults.FirstViewWait, b.gaveUpWaiting)
 	cc.UpdateState(balancer.State{ConnectivityState: connectivity.Connecting, Picker: waiting{}})
 	return b
 }
@@ -152,7 +144,7 @@ func (b *viewBalancer) isEjectedLocked(key rules.SlotKey) bool {
 // publishSoonLocked publishes a table in a moment.
 func (b *viewBalancer) publishSoonLocked() {
 	if b.soon == nil {
-		b.soon = time.AfterFunc(coalesce, b.publishSoon)
+		b.soon = time.AfterFunc(defaults.Coalesce, b.publishSoon)
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -188,8 +189,8 @@ func TestNoViewFailsAfterFiveSeconds(t *testing.T) {
 		c := w.channel(t)
 		_, err := call(t, c)
 		text := failure(t, err, muster.ReasonNoView)
-		if d := time.Since(began); d != firstViewWait {
-			t.Errorf("failed after %v, want %v", d, firstViewWait)
+		if d := time.Since(began); d != defaults.FirstViewWait {
+			t.Errorf("failed after %v, want %v", d, defaults.FirstViewWait)
 		}
 		const prefix = "no view of shop/pay within 5s (last error: no registry server reachable: a:1 (connection refused); "
 		if !strings.HasPrefix(text, prefix) {
@@ -255,8 +256,8 @@ func TestMuteEndpointTimesOut(t *testing.T) {
 		began := time.Now()
 		_, err := call(t, c)
 		failure(t, err, muster.ReasonNoReadyEndpoint)
-		if d := time.Since(began); d < connectTimeout || d > connectTimeout+time.Second {
-			t.Errorf("failed after %v, the connect timeout is %v", d, connectTimeout)
+		if d := time.Since(began); d < defaults.EndpointConnectTimeout || d > defaults.EndpointConnectTimeout+time.Second {
+			t.Errorf("failed after %v, the connect timeout is %v", d, defaults.EndpointConnectTimeout)
 		}
 	})
 }

@@ -12,9 +12,6 @@ import (
 	"github.com/muster-registry/muster/client-go/internal/rules"
 )
 
-// connectTimeout bounds one attempt to connect to an endpoint.
-const connectTimeout = defaults.EndpointConnectTimeout
-
 // shortest is the shortest wait between attempts to connect.
 const shortest = rules.BackoffFloorMs * time.Millisecond
 
@@ -83,7 +80,7 @@ func enforcedOptions(builder *resolverBuilder) []grpc.DialOption {
 			Backoff: backoff.Config{
 				BaseDelay: shortest, MaxDelay: shortest, Multiplier: 1,
 			},
-			MinConnectTimeout: connectTimeout,
+			MinConnectTimeout: defaults.EndpointConnectTimeout,
 		}),
 		grpc.WithChainUnaryInterceptor(unaryRPC),
 		grpc.WithChainStreamInterceptor(streamRPC),

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
 // When calls learn that connections have come or gone.
@@ -30,7 +32,7 @@ func TestGainedConnectionsWaitForOthers(t *testing.T) {
 		if d := time.Since(began); d != 0 {
 			t.Errorf("the calls took %v", d)
 		}
-		time.Sleep(coalesce) // virtual
+		time.Sleep(defaults.Coalesce) // virtual
 		synctest.Wait()
 		if got := spread(t, c, 50); len(got) != 2 {
 			t.Errorf("only %v answer", got)

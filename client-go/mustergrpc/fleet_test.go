@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 	"github.com/muster-registry/muster/client-go/internal/fakeregistry"
 	musterv1 "github.com/muster-registry/muster/gen/go/muster/v1"
 )
@@ -276,7 +277,7 @@ func expectSpread(t *testing.T, got, want map[string]int) {
 // settle lets everything that is under way happen, connections included.
 func settle() {
 	synctest.Wait()
-	time.Sleep(2 * coalesce) // virtual
+	time.Sleep(2 * defaults.Coalesce) // virtual
 	synctest.Wait()
 }
 

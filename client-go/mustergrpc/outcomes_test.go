@@ -10,6 +10,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/muster-registry/muster/client-go"
+	"github.com/muster-registry/muster/client-go/internal/defaults"
 )
 
 func TestEndpointThatFailsCallsIsEjectedForAWhile(t *testing.T) {
@@ -36,7 +37,7 @@ func TestEndpointThatFailsCallsIsEjectedForAWhile(t *testing.T) {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		w.fleet.fail("10.0.0.1:80", codes.OK)
-		time.Sleep(10*time.Second + coalesce)
+		time.Sleep(10*time.Second + defaults.Coalesce)
 		if got := spread(t, c, 60); len(got) != 2 {
 			t.Errorf("after the ejection only %v answer", got)
 		}

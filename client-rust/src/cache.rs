@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use muster_rules::cache_file::{CacheFault, decode_cache_file};
 use muster_rules::cache_room::cache_room;
@@ -18,24 +17,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backoff::signed_millis;
-use crate::cache_dir::{CORRUPT, CacheFiles, LIMIT, NEWER, TEMP, wall_ms};
+use crate::cache_dir::{CORRUPT, CacheFiles, NEWER, TEMP, wall_ms};
 use crate::cache_view::{DiskView, cache_name};
 use crate::client::Shared;
 use crate::messages;
 use crate::token::file_cause;
 use crate::view::View;
 use crate::watched::Watched;
-
-/// The least time between two writes of one view.
-const INTERVAL: Duration = defaults::CACHE_INTERVAL;
-/// After how long a view that did not change is written again, because its age begins at the
-/// writing.
-const REFRESH: Duration = defaults::CACHE_REFRESH;
-/// How long a file that is being written may take; older ones were left by processes that died.
-const TEMP_LIFETIME: Duration = defaults::CACHE_TEMP_LIFETIME;
-/// How many views may wait to be written. More are not kept; each is offered again by its next
-/// frame.
-const PENDING: usize = defaults::CACHE_PENDING;
 
 /// The cache of one client.
 pub(crate) struct DiskCache {
@@ -77,7 +65,8 @@ impl DiskCache {
         let late = inner.pending.get(key).is_some_and(|w| {
             w.position.epoch == view.position.epoch && w.position.revision > view.position.revision
         });
-        let full = inner.pending.len() >= PENDING && !inner.pending.contains_key(key);
+        let full =
+            inner.pending.len() >= defaults::CACHE_PENDING && !inner.pending.contains_key(key);
         if !view.is_cacheable() || inner.ending || late || full {
             return false;
         }
@@ -242,7 +231,14 @@ impl Writer {
     fn due_at(&self, key: &[u8], view: &View) -> Option<Instant> {
         let last = self.written.get(key)?;
         let same = last.what == Some(content(view));
-        Some(last.at + if same { REFRESH } else { INTERVAL })
+        Some(
+            last.at
+                + if same {
+                    defaults::CACHE_REFRESH
+                } else {
+                    defaults::CACHE_INTERVAL
+                },
+        )
     }
 
     fn store(&mut self, key: &[u8], view: &View, cluster_id: &str, now: Instant) -> io::Result<()> {
@@ -259,26 +255,29 @@ impl Writer {
     /// Keeps the directory within its limit. It looks at it when the room could be gone, and once a
     /// minute because of other processes.
     fn make_room(&mut self, needed: u64, name: &str, now: Instant) -> io::Result<()> {
-        let recent = self.scanned.is_some_and(|at| now - at < REFRESH);
-        if recent && self.used + needed <= LIMIT {
+        let recent = self
+            .scanned
+            .is_some_and(|at| now - at < defaults::CACHE_REFRESH);
+        if recent && self.used + needed <= defaults::CACHE_LIMIT {
             self.used += needed;
             return Ok(());
         }
         // The refresh of what is still wanted forgets nothing.
-        self.written.retain(|_, w| now - w.at <= 2 * REFRESH);
+        self.written
+            .retain(|_, w| now - w.at <= 2 * defaults::CACHE_REFRESH);
         let mut files = self.files.list()?;
         self.used = needed;
         self.scanned = Some(now);
         files.retain(|f| f.name != name);
-        let Some(gone) = cache_room(&files, needed, LIMIT) else {
+        let Some(gone) = cache_room(&files, needed, defaults::CACHE_LIMIT) else {
             let text = "the view is larger than a cache directory may be";
             return Err(io::Error::new(ErrorKind::FileTooLarge, text));
         };
         let wall = wall_ms();
         let mut result = Ok(());
         for f in files {
-            let left =
-                f.name.ends_with(TEMP) && wall - f.modified_ms > signed_millis(TEMP_LIFETIME);
+            let left = f.name.ends_with(TEMP)
+                && wall - f.modified_ms > signed_millis(defaults::CACHE_TEMP_LIFETIME);
             if left || gone.contains(&f.name) {
                 result = result.and(self.files.remove(&f.name));
             } else {

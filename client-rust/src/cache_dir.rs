@@ -8,10 +8,6 @@ use std::path::{Path, PathBuf};
 use muster_rules::cache_room::CacheSize;
 use muster_rules::defaults;
 
-/// Bounds what a cache directory holds, in bytes; the oldest files go first. With several processes
-/// it may be passed for a minute.
-pub(crate) const LIMIT: u64 = defaults::CACHE_LIMIT;
-
 // What the names of cache files end in.
 pub(crate) const SUFFIX: &str = ".view";
 pub(crate) const TEMP: &str = ".tmp";
@@ -65,7 +61,7 @@ impl CacheFiles for CacheDir {
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let path = self.0.join(name);
         let size = fs::metadata(&path)?.len();
-        if size > LIMIT {
+        if size > defaults::CACHE_LIMIT {
             let text = format!("{name} has {size} bytes, more than a cache may hold");
             return Err(io::Error::new(ErrorKind::FileTooLarge, text));
         }

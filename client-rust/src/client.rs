@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use muster_rules::defaults;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -196,7 +197,7 @@ impl Client {
         if shared.config.fixed.all {
             return Ok(());
         }
-        let deadline = Instant::now() + config::CALL_TIMEOUT;
+        let deadline = Instant::now() + defaults::CALL_TIMEOUT;
         let mut retries = Backoff::default();
         let mut last = None;
         let attempts = async {
@@ -274,7 +275,7 @@ impl Client {
     /// `CLOSED`.
     pub async fn close(&self) {
         let mut closed = self.shared().closed.subscribe();
-        self.shared().begin_close(config::CLOSE_TIMEOUT);
+        self.shared().begin_close(defaults::CLOSE_TIMEOUT);
         // An error means that the sender is gone, and this handle holds it.
         let _ = closed.wait_for(|closed| *closed).await;
     }

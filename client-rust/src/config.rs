@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use muster_rules::defaults;
-use muster_rules::grace::{LONGEST_GRACE_MS, SHORTEST_GRACE_MS};
+use muster_rules::environment::{GRACE_MS, TTL_MS};
 use muster_rules::quote::quote;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
-use crate::backoff::{self, duration};
+use crate::backoff::{self, duration, signed_millis};
 use crate::cache::DiskCache;
 use crate::cache_dir::{CacheDir, CacheFiles};
 use crate::client::Client;
@@ -36,30 +37,11 @@ use crate::tokens::Tokens;
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The version of the protocol that this client speaks.
 pub(crate) const PROTOCOL_VERSION: u32 = 1;
-/// Bounds one attempt to reach one server, so that three servers fit into one TTL.
-pub(crate) const CONNECT_TIMEOUT: Duration = defaults::CONNECT_TIMEOUT;
-/// Bounds a call whose caller gave no deadline.
-pub(crate) const CALL_TIMEOUT: Duration = defaults::CALL_TIMEOUT;
-/// After how much silence a connection to the registry is probed, and how long that may take.
-pub(crate) const TRANSPORT_KEEPALIVE: (Duration, Duration) = (
-    defaults::TRANSPORT_KEEPALIVE_TIME,
-    defaults::TRANSPORT_KEEPALIVE_TIMEOUT,
-);
-/// After how much silence a watch stream is reopened: before its views become stale.
-pub(crate) const IDLE_STREAM_TIMEOUT: Duration = defaults::IDLE_STREAM_TIMEOUT;
-/// The mean life of a watch stream, ± 20 %.
-pub(crate) const STREAM_LIFETIME: Duration = defaults::STREAM_LIFETIME;
-/// Bounds the closing of a client.
-pub(crate) const CLOSE_TIMEOUT: Duration = defaults::CLOSE_TIMEOUT;
 /// Bounds what is done for a client whose last clone was dropped.
 pub(crate) const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest message taken from a registry: a lookup may answer 10,000 instances.
 pub(crate) const MAX_MESSAGE: usize = 64 << 20;
 
-const MIN_GRACE_PERIOD: Duration = Duration::from_millis(SHORTEST_GRACE_MS.unsigned_abs());
-const MAX_GRACE_PERIOD: Duration = Duration::from_millis(LONGEST_GRACE_MS.unsigned_abs());
-const MIN_TTL: Duration = Duration::from_secs(1);
-const MAX_TTL: Duration = Duration::from_secs(3_600);
 const NAME_BYTES: usize = 128;
 const LOCALITY_BYTES: usize = 63;
 
@@ -201,12 +183,12 @@ impl Config {
     }
 
     fn validate_times(&self) -> Result<(), Error> {
-        let ok = |d: Duration, least, most| {
-            d >= least && d <= most && d.subsec_nanos().is_multiple_of(1_000_000)
+        let ok = |d: Duration, allowed_ms: &RangeInclusive<i64>| {
+            allowed_ms.contains(&signed_millis(d)) && d.subsec_nanos().is_multiple_of(1_000_000)
         };
         let refused =
             |option, value: String, allowed| Err(messages::option_error(option, &value, allowed));
-        if !ok(self.ttl, MIN_TTL, MAX_TTL) {
+        if !ok(self.ttl, &TTL_MS) {
             let value = format!("{:?}", self.ttl);
             return refused("ttl", value, "use 1s to 1h in whole milliseconds");
         }
@@ -216,7 +198,7 @@ impl Config {
             let allowed = "both must be positive, and the second longer";
             return refused("freshness", value, allowed);
         }
-        if !ok(self.grace_period, MIN_GRACE_PERIOD, MAX_GRACE_PERIOD) {
+        if !ok(self.grace_period, &GRACE_MS) {
             let value = format!("{:?}", self.grace_period);
             return refused("grace_period", value, "use 3s to 24h in whole milliseconds");
         }

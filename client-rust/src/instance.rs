@@ -12,9 +12,6 @@ use crate::kinds::{
 };
 use crate::policy::TrafficPolicy;
 
-/// The weight of an instance that does not name one.
-pub(crate) const DEFAULT_WEIGHT: u32 = defaults::WEIGHT;
-
 /// What names one instance. An id is unique only within its service. Ordered by bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceKey {
@@ -209,7 +206,7 @@ impl Instance {
             version: i.version,
             endpoints: i.endpoints.into_iter().map(endpoint_from_wire).collect(),
             locality: i.locality.map(locality_from_wire).unwrap_or_default(),
-            weight: i.weight.unwrap_or(DEFAULT_WEIGHT),
+            weight: i.weight.unwrap_or(defaults::WEIGHT),
             lifecycle: Lifecycle::from_wire(i.lifecycle),
             shard: i.shard.and_then(shard_from_wire),
             metadata: i.metadata.into_iter().collect(),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::{StreamExt, TryFutureExt};
@@ -18,16 +17,14 @@ use crate::client::Shared;
 use crate::error::{Error, Reason};
 use crate::event::{Event, KeepaliveOutcome};
 use crate::instance::duration_from_wire;
-use crate::keeper::{Due, MOVE_AFTER, ServerChoice};
+use crate::keeper::{Due, ServerChoice};
 use crate::messages;
-use crate::schedule::{JOIN_WITHIN, answer_within};
+use crate::schedule::answer_within;
 use crate::servers::Lane;
 
 /// Messages that may wait to be sent. The contract allows 64 unanswered ones; a server that takes
 /// none of them is as good as gone.
 const UNSENT: usize = 64;
-/// How long a server may take to end a stream that the client half-closed.
-const HALF_CLOSE_TIMEOUT: Duration = defaults::HALF_CLOSE_TIMEOUT;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<v1::KeepAliveResponse, Status>> + Send>>;
 
@@ -185,7 +182,7 @@ impl KeepaliveStream {
         for (index, due) in message.leases.iter().enumerate() {
             let kind = exceptions.get(&index).and_then(|e| e.kind.as_ref());
             self.tell(due, message.sent, kind);
-            if self.take_one(due, message.sent, kind) >= MOVE_AFTER {
+            if self.take_one(due, message.sent, kind) >= defaults::MOVE_AFTER {
                 stuck = stuck.max(Some(due.ttl));
             }
         }
@@ -234,7 +231,9 @@ impl KeepaliveStream {
             }
             Some(Kind::Unconfirmed(u)) => {
                 let retry = duration_from_wire(u.retry_after.as_ref()).unwrap_or_default();
-                let retry = retry.max(JOIN_WITHIN).min(answer_within(due.ttl));
+                let retry = retry
+                    .max(defaults::KEEPALIVES_TOGETHER)
+                    .min(answer_within(due.ttl));
                 let in_a_row = keeper.reschedule(due, Instant::now() + retry);
                 let text = messages::unconfirmed(unconfirmed_reason(u.reason), retry);
                 due.session.lease_unconfirmed(&due.id, &text, None);
@@ -253,7 +252,7 @@ impl KeepaliveStream {
         self.requests = None;
         let ended = async { while let Some(Ok(_)) = self.answers.next().await {} };
         // A server that does not end it is left without a word more.
-        let _ = timeout(HALF_CLOSE_TIMEOUT, ended).await;
+        let _ = timeout(defaults::HALF_CLOSE_TIMEOUT, ended).await;
     }
 }
 

@@ -19,16 +19,11 @@ use crate::error::Error;
 use crate::event::{Event, StreamKind};
 use crate::keepalive::{Ended, KeepaliveStream};
 use crate::messages;
-use crate::schedule::{JOIN_WITHIN, keepalive_after};
+use crate::schedule::keepalive_after;
 use crate::servers::{Lane, Servers};
 use crate::session::{Lease, Session};
 use crate::telemetry::result_of;
 
-/// The longest wait before the first attempt after a stream broke: short, because the server
-/// already suspects the leases.
-const FIRST_RECONNECT: Duration = defaults::FIRST_RECONNECT;
-/// Answers in a row without confirmation after which another server is tried.
-pub(crate) const MOVE_AFTER: u32 = defaults::MOVE_AFTER;
 /// When the next lease is due if there is none.
 const NEVER: Duration = Duration::from_secs(3_600);
 
@@ -196,7 +191,7 @@ impl Keeper {
         if !any {
             return Vec::new();
         }
-        let soon = now + JOIN_WITHIN;
+        let soon = now + defaults::KEEPALIVES_TOGETHER;
         let due = table.leases.values_mut();
         due.filter(|k| !k.pending && k.due <= soon)
             .map(|k| {
@@ -328,7 +323,7 @@ async fn serve(
 
 /// How long to wait before the first attempt after a stream broke.
 pub(crate) fn first_reconnect(word: u64) -> Duration {
-    Duration::from_millis(below(word, millis(FIRST_RECONNECT) + 1))
+    Duration::from_millis(below(word, millis(defaults::FIRST_RECONNECT) + 1))
 }
 
 /// Which server the keeper uses. After two answers in a row without confirmation it tries each

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use muster_proto::v1;
+use muster_rules::defaults;
 use tokio::time::Instant;
 
 use crate::calls::{What, request};
 use crate::client::Shared;
-use crate::config::CALL_TIMEOUT;
 use crate::error::{Error, Reason};
 use crate::event::Event;
 use crate::frame::{Broken, FrameState, Outcome, isolated, recovering};
@@ -47,7 +47,7 @@ impl Lookup {
             selector,
             min_position: None,
             consistency: v1::Consistency::Unspecified,
-            timeout: CALL_TIMEOUT,
+            timeout: defaults::CALL_TIMEOUT,
             stale: false,
             brief: false,
             headers: Vec::new(),

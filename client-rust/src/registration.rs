@@ -18,7 +18,6 @@ use tokio::time::{Instant, timeout_at};
 use crate::backoff::signed_millis;
 use crate::calls::{What, request};
 use crate::client::{Shared, gave_up};
-use crate::config::CALL_TIMEOUT;
 use crate::drain::DrainReport;
 use crate::error::{Error, Reason};
 use crate::event::Event;
@@ -31,9 +30,6 @@ use crate::session_state::{Flushed, Withdraw};
 use crate::spec::InstanceSpec;
 use crate::telemetry::result_of;
 use crate::validate;
-
-/// The longest drain that the contract allows.
-const MAX_DRAIN: Duration = defaults::LONGEST_DRAIN;
 
 /// Where a registration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,7 +125,7 @@ impl Register {
         Register {
             shared,
             specs,
-            timeout: CALL_TIMEOUT,
+            timeout: defaults::CALL_TIMEOUT,
         }
     }
 
@@ -285,7 +281,7 @@ impl Registration {
                 let _ = progress.changed().await;
             }
         };
-        match timeout_at(Instant::now() + CALL_TIMEOUT, flushed).await {
+        match timeout_at(Instant::now() + defaults::CALL_TIMEOUT, flushed).await {
             Ok(result) => result,
             Err(_) => Err(self.gave_up("flush")),
         }
@@ -303,7 +299,7 @@ impl Registration {
     /// `DRAIN_CANCELLED` if [`Registration::set_lifecycle`] said `Serving` meanwhile; those of any
     /// call.
     pub async fn drain(&self, wait: Duration) -> Result<DrainReport, Error> {
-        let result = self.run_drain(wait.min(MAX_DRAIN)).await;
+        let result = self.run_drain(wait.min(defaults::LONGEST_DRAIN)).await;
         let event = Event::DrainFinished {
             subject: &self.session.subject,
             result: result_of(&result),
@@ -315,7 +311,7 @@ impl Registration {
 
     async fn run_drain(&self, wait: Duration) -> Result<DrainReport, Error> {
         let began = Instant::now();
-        let deadline = began + wait + CALL_TIMEOUT;
+        let deadline = began + wait + defaults::CALL_TIMEOUT;
         let lease = match timeout_at(deadline, self.begin_drain()).await {
             Ok(lease) => lease?,
             Err(_) => return Err(self.gave_up("drain")),
@@ -394,7 +390,7 @@ impl Registration {
     /// Why it could not be deregistered: it expires by its TTL then. `DEADLINE` while the client is
     /// still trying.
     pub async fn deregister(&self) -> Result<(), Error> {
-        self.deregister_within(CALL_TIMEOUT).await
+        self.deregister_within(defaults::CALL_TIMEOUT).await
     }
 
     pub(crate) async fn deregister_within(&self, wait: Duration) -> Result<(), Error> {

@@ -2,15 +2,9 @@
 
 use std::time::Duration;
 
-use muster_rules::defaults;
 use muster_rules::keepalive;
 
 use crate::backoff::{duration, signed_millis};
-
-/// Leases that fall due within this of each other travel in one message.
-pub(crate) const JOIN_WITHIN: Duration = defaults::KEEPALIVES_TOGETHER;
-/// Leases in one keepalive message.
-pub(crate) const LEASES_PER_MESSAGE: usize = defaults::LEASES_PER_KEEPALIVE;
 
 /// The time from the sending of one keepalive to the next.
 pub(crate) fn keepalive_after(ttl: Duration, word: u64) -> Duration {

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use muster_proto::v1;
+use muster_rules::defaults;
 use muster_rules::servers::{Server as Listed, handover_order, order_servers};
 use tokio::time::{Instant, timeout};
 
-use crate::config::{CONNECT_TIMEOUT, Config, PROTOCOL_VERSION};
+use crate::config::{Config, PROTOCOL_VERSION};
 use crate::error::{Error, Reason};
 use crate::event::Event;
 use crate::messages;
@@ -168,9 +169,9 @@ impl Servers {
             *server.connection() = Some(connection.clone());
             Ok(connection)
         };
-        let result = timeout(CONNECT_TIMEOUT, attempt)
+        let result = timeout(defaults::CONNECT_TIMEOUT, attempt)
             .await
-            .unwrap_or_else(|_| Err(messages::no_answer(CONNECT_TIMEOUT)));
+            .unwrap_or_else(|_| Err(messages::no_answer(defaults::CONNECT_TIMEOUT)));
         if let Some(began) = began {
             self.tell(server, began, result.as_ref().err());
         }

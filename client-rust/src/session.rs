@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use muster_proto::v1;
+use muster_rules::defaults;
 use prost_types::FieldMask;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::backoff::Backoff;
 use crate::calls::{What, request};
 use crate::client::Shared;
-use crate::config::CALL_TIMEOUT;
 use crate::desired;
 use crate::error::{Error, Reason};
 use crate::instance::{duration_from_wire, duration_to_wire};
@@ -173,7 +173,7 @@ impl Session {
             headers,
             brief: false,
         };
-        let deadline = Instant::now() + CALL_TIMEOUT;
+        let deadline = Instant::now() + defaults::CALL_TIMEOUT;
         let mut call = ObservedCall::begin();
         let result = timeout_at(
             deadline,
@@ -183,7 +183,7 @@ impl Session {
         let result = result.unwrap_or_else(|_| {
             // Which server left it unanswered matters less than that one may have done it.
             let (server, _) = shared.servers.status();
-            let text = messages::no_answer(CALL_TIMEOUT);
+            let text = messages::no_answer(defaults::CALL_TIMEOUT);
             let text = messages::server_error(op, &self.subject, &server, &text);
             Err(Error::new(Reason::Deadline, text)
                 .about(op, &self.subject)

@@ -1,7 +1,5 @@
 //! Names like one that does not exist, for the text on a typo.
 
-use std::time::Duration;
-
 use muster_proto::v1;
 use muster_rules::defaults;
 use tokio::time::{Instant, timeout_at};
@@ -11,11 +9,6 @@ use crate::client::{Shared, gave_up};
 use crate::instance::ServiceName;
 use crate::servers::Lane;
 use crate::telemetry::ObservedCall;
-
-/// How long the text may wait for them.
-const TIMEOUT: Duration = defaults::SIMILAR_TIMEOUT;
-/// How many services are looked through: one page of the registry's list.
-const PAGE: i32 = defaults::SIMILAR_PAGE;
 
 impl Shared {
     /// Services of the namespace whose names are like this one. None if the registry does not say:
@@ -29,7 +22,7 @@ impl Shared {
         };
         let message = v1::ListServicesRequest {
             namespace: wanted.namespace.clone(),
-            page_size: PAGE,
+            page_size: defaults::SIMILAR_PAGE,
             ..Default::default()
         };
         let attempt = |lane: Lane, deadline| {
@@ -40,7 +33,7 @@ impl Shared {
             }
         };
         self.budget.call();
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + defaults::SIMILAR_TIMEOUT;
         let mut call = ObservedCall::begin();
         let page = timeout_at(deadline, self.try_once(what, deadline, &attempt, &mut call)).await;
         let page = page.unwrap_or_else(|_| Err(gave_up(what.op, what.subject, None)));

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use muster_proto::v1;
+use muster_rules::defaults;
 
-use crate::instance::{DEFAULT_WEIGHT, InstanceKey, Locality, ServiceName, Shard, shard_to_wire};
+use crate::instance::{InstanceKey, Locality, ServiceName, Shard, shard_to_wire};
 use crate::kinds::{Health, Lifecycle, Protocol, Security};
 
 /// One instance to register. Build it with [`InstanceSpec::new`] and the methods named for what
@@ -65,7 +66,7 @@ impl InstanceSpec {
             version: String::new(),
             endpoints: Vec::new(),
             locality: Locality::default(),
-            weight: DEFAULT_WEIGHT,
+            weight: defaults::WEIGHT,
             lifecycle: Lifecycle::Serving,
             shard: None,
             metadata: BTreeMap::new(),

@@ -17,7 +17,6 @@ use tonic::{Request, Status};
 use crate::ack::{Ack, Acks, Next};
 use crate::backoff::{below, millis};
 use crate::client::Shared;
-use crate::config::{CALL_TIMEOUT, IDLE_STREAM_TIMEOUT, STREAM_LIFETIME};
 use crate::error::{Error, Reason};
 use crate::event::{Event, StreamKind};
 use crate::freshness::StreamClock;
@@ -28,8 +27,6 @@ use crate::stream_calls::Update;
 use crate::telemetry::result_of;
 use crate::watch::{Staged, Watch};
 
-/// How often a client looks for a server that is not isolated from its store.
-const ISOLATED_RETRY: Duration = defaults::ISOLATED_RETRY;
 type Frames = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
 
 /// How a stream ended without an error.
@@ -77,7 +74,7 @@ impl WatchStream {
         message: v1::WatchRequest,
     ) -> Result<WatchStream, Error> {
         let began = Instant::now();
-        let deadline = began + CALL_TIMEOUT;
+        let deadline = began + defaults::CALL_TIMEOUT;
         let asked = message
             .subscriptions
             .iter()
@@ -106,8 +103,8 @@ impl WatchStream {
             update: None,
             acks: Acks::default(),
             acking: None,
-            idle_at: began + IDLE_STREAM_TIMEOUT,
-            handover_at: began + STREAM_LIFETIME,
+            idle_at: began + defaults::IDLE_STREAM_TIMEOUT,
+            handover_at: began + defaults::STREAM_LIFETIME,
         })
     }
 
@@ -137,17 +134,17 @@ impl WatchStream {
         let first = self.first.clone();
         self.opened(watch, first);
         self.stay(watch);
-        self.idle_at = Instant::now() + IDLE_STREAM_TIMEOUT;
+        self.idle_at = Instant::now() + defaults::IDLE_STREAM_TIMEOUT;
     }
 
     /// Puts off leaving the stream by choice: for about an hour, or if its server is isolated
     /// until the next look for another.
     pub(crate) fn stay(&mut self, watch: &Watch) {
         let word = watch.shared.config.word();
-        let spread = below(word, millis(STREAM_LIFETIME * 2 / 5) + 1);
-        let mut wait = STREAM_LIFETIME * 4 / 5 + Duration::from_millis(spread);
+        let spread = below(word, millis(defaults::STREAM_LIFETIME * 2 / 5) + 1);
+        let mut wait = defaults::STREAM_LIFETIME * 4 / 5 + Duration::from_millis(spread);
         if self.isolated && watch.shared.servers.len() > 1 {
-            wait = ISOLATED_RETRY;
+            wait = defaults::ISOLATED_RETRY;
         }
         self.handover_at = Instant::now() + wait;
     }
@@ -204,9 +201,9 @@ impl WatchStream {
             self.lane.connection.mark_broken();
             watch.shared.servers.failed(self.lane.index());
             let waited = if unanswered {
-                CALL_TIMEOUT
+                defaults::CALL_TIMEOUT
             } else {
-                IDLE_STREAM_TIMEOUT
+                defaults::IDLE_STREAM_TIMEOUT
             };
             return Err(quiet(&self.lane, waited));
         }
@@ -234,7 +231,7 @@ impl WatchStream {
             }
         };
         self.delivered = true;
-        self.idle_at = Instant::now() + IDLE_STREAM_TIMEOUT;
+        self.idle_at = Instant::now() + defaults::IDLE_STREAM_TIMEOUT;
         match frame.frame {
             Some(Frame::Opened(opened)) => {
                 watch.heard(opened.epoch);
@@ -347,8 +344,8 @@ impl Asked {
 
 /// Waits for Opened.
 async fn first_frame(lane: &Lane, frames: &mut Frames) -> Result<v1::Opened, Error> {
-    let frame = match timeout(CALL_TIMEOUT, frames.next()).await {
-        Err(_) => return Err(quiet(lane, CALL_TIMEOUT)),
+    let frame = match timeout(defaults::CALL_TIMEOUT, frames.next()).await {
+        Err(_) => return Err(quiet(lane, defaults::CALL_TIMEOUT)),
         Ok(None) => return Err(lane.error(ended(), "watch", "")),
         Ok(Some(Err(status))) => return Err(lane.error(status, "watch", "")),
         Ok(Some(Ok(frame))) => frame,

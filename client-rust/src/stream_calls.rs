@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use muster_proto::v1;
+use muster_rules::defaults;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::ack::{Ack, Next};
 use crate::backoff::Backoff;
 use crate::calls::request;
 use crate::client::Shared;
-use crate::config::CALL_TIMEOUT;
 use crate::error::{Error, Reason};
 use crate::messages;
 use crate::stream::{Asked, WatchStream, quiet};
@@ -69,7 +69,7 @@ impl WatchStream {
     fn wanting(&mut self, watch: &mut Watch) -> Vec<v1::Subscription> {
         let batch = if watch.one_by_one { 1 } else { UPDATE_BATCH };
         // The call itself, and the frame that answers it.
-        let deadline = Instant::now() + CALL_TIMEOUT * 2;
+        let deadline = Instant::now() + defaults::CALL_TIMEOUT * 2;
         let wanted = watch.tracks.keys().copied();
         let new: Vec<u32> = wanted
             .filter(|id| !self.asked.contains_key(id))
@@ -94,11 +94,16 @@ impl WatchStream {
         let lane = self.lane.clone();
         let call = async move {
             let mut stub = lane.connection.discovery();
-            let deadline = Instant::now() + CALL_TIMEOUT;
-            match timeout(CALL_TIMEOUT, stub.update_watch(request(message, deadline))).await {
+            let deadline = Instant::now() + defaults::CALL_TIMEOUT;
+            match timeout(
+                defaults::CALL_TIMEOUT,
+                stub.update_watch(request(message, deadline)),
+            )
+            .await
+            {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(status)) => Err(lane.error(status, "watch", "")),
-                Err(_) => Err(quiet(&lane, CALL_TIMEOUT)),
+                Err(_) => Err(quiet(&lane, defaults::CALL_TIMEOUT)),
             }
         };
         Update {
@@ -144,11 +149,17 @@ impl WatchStream {
             let mut retries = Backoff::default();
             for _ in 0..ACK_TRIES {
                 let mut stub = lane.connection.discovery();
-                let call = stub.ack_watch(request(message.clone(), Instant::now() + CALL_TIMEOUT));
-                let e = match timeout(CALL_TIMEOUT, call).await {
+                let call = stub.ack_watch(request(
+                    message.clone(),
+                    Instant::now() + defaults::CALL_TIMEOUT,
+                ));
+                let e = match timeout(defaults::CALL_TIMEOUT, call).await {
                     Ok(Ok(_)) => return,
                     Ok(Err(status)) => lane.error(status, "ack", ""),
-                    Err(_) => Error::new(Reason::Deadline, messages::no_answer(CALL_TIMEOUT)),
+                    Err(_) => Error::new(
+                        Reason::Deadline,
+                        messages::no_answer(defaults::CALL_TIMEOUT),
+                    ),
                 };
                 // An error that stays, as NOT_FOUND, means that nobody waits for it any more.
                 if !e.is_retryable() {

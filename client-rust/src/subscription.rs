@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::stream::unfold;
+use muster_rules::defaults;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::Shared;
-use crate::config::CALL_TIMEOUT;
 use crate::error::{Error, Reason};
 use crate::freshness::Freshness;
 use crate::instance::ServiceName;
@@ -90,7 +90,7 @@ impl Subscription {
     /// What is missing: `NO_VIEW` if nothing was received, else why there are no or too few
     /// instances; why the subscription ended.
     pub async fn wait(&self, instances: usize) -> Result<Arc<View>, Error> {
-        self.wait_timeout(instances, CALL_TIMEOUT).await
+        self.wait_timeout(instances, defaults::CALL_TIMEOUT).await
     }
 
     /// The same within a time of the caller's choice.

@@ -11,11 +11,6 @@ use muster_rules::defaults;
 
 use crate::status;
 
-/// How old the content of a token file may be.
-const FILE_CHECK: Duration = defaults::TOKEN_FILE_CHECK;
-/// The longest token: longer headers are refused on the way.
-const MAX_BYTES: usize = defaults::LONGEST_TOKEN;
-
 /// Proves to the registry who calls. It is sent as `authorization: Bearer …` with every call, and
 /// only over TLS.
 #[derive(Clone)]
@@ -58,10 +53,11 @@ impl Token {
         if self.value.is_empty() {
             return Err("the token is empty".to_owned());
         }
-        if self.value.len() > MAX_BYTES {
-            let bytes = self.value.len();
+        if self.value.len() > defaults::LONGEST_TOKEN {
             return Err(format!(
-                "the token has {bytes} bytes, at most {MAX_BYTES} are allowed"
+                "the token has {} bytes, at most {} are allowed",
+                self.value.len(),
+                defaults::LONGEST_TOKEN
             ));
         }
         if !self.value.bytes().all(|b| b.is_ascii_graphic()) {
@@ -136,7 +132,7 @@ impl TokenSource for TokenFile {
             if value.is_empty() {
                 return Err(format!("file {name} is empty").into());
             }
-            Ok(Token::new(value).valid_for(FILE_CHECK))
+            Ok(Token::new(value).valid_for(defaults::TOKEN_FILE_CHECK))
         })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use muster_rules::defaults;
 use tokio::time::{Instant, timeout};
 
-use crate::config::CALL_TIMEOUT;
 use crate::error::{Error, Reason};
 use crate::messages;
 use crate::token::{Token, TokenSource};
@@ -82,9 +82,9 @@ impl Tokens {
     /// Asks the source. The caller holds `asking`.
     async fn fetch(&self) -> Result<String, Error> {
         let asked = Instant::now();
-        let answer = match timeout(CALL_TIMEOUT, self.source.token()).await {
+        let answer = match timeout(defaults::CALL_TIMEOUT, self.source.token()).await {
             Ok(answer) => answer,
-            Err(_) => Err(messages::no_answer(CALL_TIMEOUT).into()),
+            Err(_) => Err(messages::no_answer(defaults::CALL_TIMEOUT).into()),
         };
         let checked = answer.and_then(|token: Token| {
             token.check()?;

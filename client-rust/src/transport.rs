@@ -17,6 +17,7 @@ use muster_proto::v1;
 use muster_proto::v1::discovery_service_client::DiscoveryServiceClient;
 use muster_proto::v1::registration_service_client::RegistrationServiceClient;
 use muster_proto::v1::server_service_client::ServerServiceClient;
+use muster_rules::defaults;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{Body as HttpBody, Service};
@@ -25,9 +26,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::config::{self, Config, Transport};
 use crate::observer::Header;
-use crate::schedule::LEASES_PER_MESSAGE;
 use crate::tokens::Tokens;
-use crate::watcher::SUBSCRIPTIONS_PER_STREAM;
 
 /// The call that asks a server who it is, which needs no token.
 const HELLO: &str = "/muster.v1.ServerService/GetServerInfo";
@@ -68,8 +67,8 @@ impl Connection {
             tokens: config.tokens.clone(),
             broken: Arc::default(),
             limits: Arc::new(Limits {
-                leases: AtomicUsize::new(LEASES_PER_MESSAGE),
-                subscriptions: AtomicUsize::new(SUBSCRIPTIONS_PER_STREAM),
+                leases: AtomicUsize::new(defaults::LEASES_PER_KEEPALIVE),
+                subscriptions: AtomicUsize::new(defaults::SUBSCRIPTIONS_PER_STREAM),
             }),
         })
     }
@@ -116,10 +115,14 @@ impl Connection {
         set(
             &ours.leases,
             limits.leases_per_keepalive,
-            LEASES_PER_MESSAGE,
+            defaults::LEASES_PER_KEEPALIVE,
         );
         let subscriptions = limits.subscriptions_per_stream;
-        set(&ours.subscriptions, subscriptions, SUBSCRIPTIONS_PER_STREAM);
+        set(
+            &ours.subscriptions,
+            subscriptions,
+            defaults::SUBSCRIPTIONS_PER_STREAM,
+        );
     }
 
     pub(crate) fn registrations(&self) -> RegistrationServiceClient<Connection> {
@@ -137,10 +140,9 @@ impl Connection {
 
 fn endpoint(config: &Config, address: &str) -> Result<Endpoint, io::Error> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(io::Error::other)?;
-    let (interval, timeout) = config::TRANSPORT_KEEPALIVE;
     let endpoint = endpoint
-        .http2_keep_alive_interval(interval)
-        .keep_alive_timeout(timeout)
+        .http2_keep_alive_interval(defaults::TRANSPORT_KEEPALIVE_TIME)
+        .keep_alive_timeout(defaults::TRANSPORT_KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
     if config.is_encrypted() {
         // The transport is encrypted by us; only the requests' scheme has to say so.

@@ -26,12 +26,6 @@ use crate::stream::{Ended, WatchStream};
 use crate::watched::{Held, Watched};
 use crate::watcher::WatchLane;
 
-/// How long nothing but servers of a lower epoch must have answered until one is accepted.
-const LOWER_EPOCH_AFTER: Duration = defaults::LOWER_EPOCH_AFTER;
-/// After how long a view that was taken unverified is asked for again; doubles up to the cap.
-const UNVERIFIED_RETRY: Duration = defaults::UNVERIFIED_RETRY;
-const UNVERIFIED_RETRY_CAP: Duration = defaults::UNVERIFIED_RETRY_CAP;
-
 /// What the task holds of one selector.
 pub(crate) struct Track {
     pub(crate) watched: Arc<Watched>,
@@ -81,7 +75,8 @@ impl Track {
 
     /// A view was taken unverified: ask for it again after a while.
     pub(crate) fn retry_later(&mut self) {
-        self.retry_delay = (self.retry_delay * 2).clamp(UNVERIFIED_RETRY, UNVERIFIED_RETRY_CAP);
+        self.retry_delay = (self.retry_delay * 2)
+            .clamp(defaults::UNVERIFIED_RETRY, defaults::UNVERIFIED_RETRY_CAP);
         self.retry_at = Some(Instant::now() + self.retry_delay);
     }
 
@@ -320,7 +315,7 @@ impl Watch {
 
     /// Whether a lower epoch is better than nothing by now.
     fn accepts_lower(&self) -> bool {
-        self.epoch > 0 && self.last_good.elapsed() >= LOWER_EPOCH_AFTER
+        self.epoch > 0 && self.last_good.elapsed() >= defaults::LOWER_EPOCH_AFTER
     }
 
     /// Refuses servers of another cluster, or of an older history than was seen.

@@ -17,11 +17,6 @@ use crate::view::View;
 use crate::watch;
 use crate::watched::Watched;
 
-/// Subscriptions that one stream carries until a server says that it takes fewer.
-pub(crate) const SUBSCRIPTIONS_PER_STREAM: usize = defaults::SUBSCRIPTIONS_PER_STREAM;
-/// Watch streams that a client has at most.
-const MAX_WATCH_LANES: usize = defaults::WATCH_STREAMS;
-
 /// The selectors that are wanted. Users change the table and wake the task, which makes the stream
 /// carry them: so subscribing and dropping never wait, and no queue can overflow.
 #[derive(Default)]
@@ -88,7 +83,7 @@ impl WatchLane {
 impl Table {
     fn per_stream(&self) -> usize {
         match self.per_stream {
-            0 => SUBSCRIPTIONS_PER_STREAM,
+            0 => defaults::SUBSCRIPTIONS_PER_STREAM,
             n => n,
         }
     }
@@ -117,7 +112,7 @@ impl Table {
         if let Some(lane) = self.carried.iter().position(|n| *n < per_stream) {
             return Some((lane, false));
         }
-        if self.lanes.len() == MAX_WATCH_LANES {
+        if self.lanes.len() == defaults::WATCH_STREAMS {
             return None;
         }
         let index = self.lanes.len();
@@ -133,7 +128,7 @@ impl Table {
         let text = messages::too_many_selectors(
             &selector.to_string(),
             self.entries.len(),
-            MAX_WATCH_LANES,
+            defaults::WATCH_STREAMS,
             self.per_stream(),
         );
         Error::new(Reason::LimitExceeded, text).about("subscribe", selector.to_string())

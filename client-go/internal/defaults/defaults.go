@@ -36,7 +36,7 @@ const (
 	LowerEpochAfter = 60_000 * time.Millisecond
 	// UnverifiedRetry: after how long a view that was taken unverified is asked for again; it doubles.
 	UnverifiedRetry = 30_000 * time.Millisecond
-	// UnverifiedRetryCap: up to this.
+	// UnverifiedRetryCap: the longest that the retry of an unverified view doubles to.
 	UnverifiedRetryCap = 600_000 * time.Millisecond
 	// FirstReconnect: the longest wait before the first attempt after a keepalive stream broke: short, because the server already suspects the leases.
 	FirstReconnect = 100 * time.Millisecond
@@ -52,13 +52,13 @@ const (
 	CacheTempLifetime = 600_000 * time.Millisecond
 	// TokenFileCheck: how old the content of a token file may be.
 	TokenFileCheck = 10_000 * time.Millisecond
-	// SimilarTimeout: bounds asking for names that are like an unknown one.
+	// SimilarTimeout: bounds asking for names that are like an unknown one: they are a help, not an answer.
 	SimilarTimeout = 1_000 * time.Millisecond
 	// EndpointConnectTimeout: bounds one attempt to connect to an endpoint.
 	EndpointConnectTimeout = 3_000 * time.Millisecond
 	// FirstViewWait: how long calls wait for the first view of their service.
 	FirstViewWait = 5_000 * time.Millisecond
-	// Coalesce: how long changes of connections wait for others before a table is made; what is lost and the first that is ready never wait.
+	// Coalesce: how long changes of connections wait for others, so that a start with many does not build a table for each; what is lost and the first that is ready never wait.
 	Coalesce = 5 * time.Millisecond
 )
 
@@ -73,9 +73,9 @@ const (
 	SubscriptionsPerStream = 1_000
 	// WatchStreams: the most watch streams of one client.
 	WatchStreams = 16
-	// CacheLimit: bounds what a cache directory holds, in bytes; the oldest files go first.
+	// CacheLimit: bounds what a cache directory holds, in bytes; the oldest files go first, and with several processes it may be passed for a minute.
 	CacheLimit = 67_108_864
-	// CachePending: how many views may wait to be written to disk.
+	// CachePending: how many views may wait to be written to disk; more are not kept, and each is offered again by its next frame.
 	CachePending = 10_000
 	// LongestToken: the longest token, in bytes: longer headers are refused on the way.
 	LongestToken = 8_192

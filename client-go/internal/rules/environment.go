@@ -40,10 +40,14 @@ type Variable struct {
 	Name, Value string
 }
 
+// The bounds of the TTL of leases.
+const (
+	ShortestTTLMs = 1_000
+	LongestTTLMs  = 3_600_000
+)
+
 const (
 	variablePrefix = "MUSTER_"
-	shortestTTLMs  = 1_000
-	longestTTLMs   = 3_600_000
 	longestClient  = 128
 )
 
@@ -125,7 +129,7 @@ func parseServers(s *Settings, values map[string]string) error {
 }
 
 func parseDurations(s *Settings, values map[string]string) (err error) {
-	if s.TTLMs, err = parseDuration(values, "MUSTER_TTL", shortestTTLMs, longestTTLMs, "1s to 1h"); err != nil {
+	if s.TTLMs, err = parseDuration(values, "MUSTER_TTL", ShortestTTLMs, LongestTTLMs, "1s to 1h"); err != nil {
 		return err
 	}
 	s.GracePeriodMs, err = parseDuration(values, "MUSTER_GRACE_PERIOD", ShortestGraceMs, LongestGraceMs, "3s to 24h")

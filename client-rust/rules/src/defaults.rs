@@ -34,7 +34,7 @@ pub const ISOLATED_RETRY: Duration = Duration::from_millis(10_000);
 pub const LOWER_EPOCH_AFTER: Duration = Duration::from_millis(60_000);
 /// After how long a view that was taken unverified is asked for again; it doubles.
 pub const UNVERIFIED_RETRY: Duration = Duration::from_millis(30_000);
-/// Up to this.
+/// The longest that the retry of an unverified view doubles to.
 pub const UNVERIFIED_RETRY_CAP: Duration = Duration::from_millis(600_000);
 /// The longest wait before the first attempt after a keepalive stream broke: short, because the server already suspects the leases.
 pub const FIRST_RECONNECT: Duration = Duration::from_millis(100);
@@ -50,13 +50,13 @@ pub const CACHE_REFRESH: Duration = Duration::from_millis(60_000);
 pub const CACHE_TEMP_LIFETIME: Duration = Duration::from_millis(600_000);
 /// How old the content of a token file may be.
 pub const TOKEN_FILE_CHECK: Duration = Duration::from_millis(10_000);
-/// Bounds asking for names that are like an unknown one.
+/// Bounds asking for names that are like an unknown one: they are a help, not an answer.
 pub const SIMILAR_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// Bounds one attempt to connect to an endpoint.
 pub const ENDPOINT_CONNECT_TIMEOUT: Duration = Duration::from_millis(3_000);
 /// How long calls wait for the first view of their service.
 pub const FIRST_VIEW_WAIT: Duration = Duration::from_millis(5_000);
-/// How long changes of connections wait for others before a table is made; what is lost and the first that is ready never wait.
+/// How long changes of connections wait for others, so that a start with many does not build a table for each; what is lost and the first that is ready never wait.
 pub const COALESCE: Duration = Duration::from_millis(5);
 /// The weight of an instance that says none.
 pub const WEIGHT: u32 = 100;
@@ -68,9 +68,9 @@ pub const MOVE_AFTER: u32 = 2;
 pub const SUBSCRIPTIONS_PER_STREAM: usize = 1_000;
 /// The most watch streams of one client.
 pub const WATCH_STREAMS: usize = 16;
-/// Bounds what a cache directory holds, in bytes; the oldest files go first.
+/// Bounds what a cache directory holds, in bytes; the oldest files go first, and with several processes it may be passed for a minute.
 pub const CACHE_LIMIT: u64 = 67_108_864;
-/// How many views may wait to be written to disk.
+/// How many views may wait to be written to disk; more are not kept, and each is offered again by its next frame.
 pub const CACHE_PENDING: usize = 10_000;
 /// The longest token, in bytes: longer headers are refused on the way.
 pub const LONGEST_TOKEN: usize = 8_192;

@@ -47,8 +47,10 @@ pub struct Settings {
 }
 
 const VARIABLE_PREFIX: &str = "MUSTER_";
-const TTL_MS: RangeInclusive<i64> = 1_000..=3_600_000;
-const GRACE_MS: RangeInclusive<i64> = SHORTEST_GRACE_MS..=LONGEST_GRACE_MS;
+/// The TTLs that leases may have, in milliseconds.
+pub const TTL_MS: RangeInclusive<i64> = 1_000..=3_600_000;
+/// What a process may have between being told to stop and being killed, in milliseconds.
+pub const GRACE_MS: RangeInclusive<i64> = SHORTEST_GRACE_MS..=LONGEST_GRACE_MS;
 const LONGEST_CLIENT: usize = 128;
 /// The variables that are not taken as they are: they are parsed, or another rule reads them
 /// (`advertise`).

@@ -8,12 +8,13 @@ use std::time::Duration;
 use muster_proto::v1::RemovalReason as Why;
 use muster_proto::v1::SnapshotCause as Cause;
 use muster_rules::cache_file::{CacheEntry, CacheFile};
+use muster_rules::defaults;
 use tokio::time::sleep;
 
 use super::cache_files::{Faults, TempDir};
 use super::fake::{Fake, OpenWatch};
 use super::watch::{grown, ids, pay, until_view};
-use crate::cache_dir::{LIMIT, wall_ms};
+use crate::cache_dir::wall_ms;
 use crate::cache_view::cache_name;
 use crate::config::ClientBuilder;
 use crate::testset::Model;
@@ -304,12 +305,16 @@ async fn cache_directory_is_bounded() {
         let modified = file.metadata().expect("about").modified().expect("a time");
         file.set_modified(modified - age).expect("dated");
     };
-    put("0000000000000001.view", LIMIT / 2, 180);
-    put("0000000000000002.view.corrupt", LIMIT / 2, 120);
+    put("0000000000000001.view", defaults::CACHE_LIMIT / 2, 180);
+    put(
+        "0000000000000002.view.corrupt",
+        defaults::CACHE_LIMIT / 2,
+        120,
+    );
     put("0000000000000003.view", 1_000, 60);
     put(".0000000000000004.ABC.tmp", 10, 9);
     put(".0000000000000005.ABC.tmp", 10, 11);
-    put("the user's own", LIMIT, 600);
+    put("the user's own", defaults::CACHE_LIMIT, 600);
     fill(&fake, &dir, &Model::with(1, 10, &["a"])).await;
     let own = cache_name(&pay().canonical());
     let mut want = vec![

@@ -29,10 +29,6 @@ use super::planning::{Planned, Planner, Planning};
 use super::slot::{Attempts, Orders, Slot, Task, millis};
 use super::usable::{Known, mode};
 
-/// How long changes of connections wait for others, so that a start with many of them does not build
-/// a table for each. What is lost, and the first that is ready, never wait.
-const COALESCE: Duration = defaults::COALESCE;
-
 /// Whether a channel is to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
@@ -338,7 +334,7 @@ impl Owner {
         if self.core.table.load().is_overtaken() {
             self.rebuild();
         } else {
-            let soon = Instant::now() + COALESCE;
+            let soon = Instant::now() + defaults::COALESCE;
             self.soon.get_or_insert(soon);
         }
     }
